@@ -1,0 +1,11 @@
+//! stockstream turns a stream of stock ticks into a lake of bars and indicators.
+
+pub mod actors;
+pub mod cli;
+pub mod indicators;
+pub mod kafka;
+pub mod market;
+pub mod messages;
+pub mod prices;
+pub mod settings;
+pub mod storage;
