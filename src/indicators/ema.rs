@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn flat_prices_are_their_own_average() {
-        assert_eq!(last([100.1; 40]), Some(100.1));
+        assert_eq!(last([112.27; 40]), Some(112.27));
     }
 
     #[test]

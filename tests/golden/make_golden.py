@@ -78,7 +78,8 @@ SERIES = {
     # Averages that fade into subnormal numbers.
     "fading_to_subnormal": walk(8, 40, 1e-290, 0.01) + flat_bars([1e-290] * 900),
     "flat": flat_bars([100] * 40),
-    "flat_at_a_rounded_price": flat_bars([100.1] * 60),
+    # A price at which (1 - alpha) * p + alpha * p is not p, with the alpha of EMA (a sixth of all prices in cents).
+    "flat_at_a_rounded_price": flat_bars([112.27] * 60),
     "rising": flat_bars(range(100, 140)),
     "falling": flat_bars(range(200, 160, -1)),
     "one_move_after_35_flat": flat_bars([100] * 35 + [101, 100, 100, 100, 100]),
