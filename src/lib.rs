@@ -7,5 +7,6 @@ pub mod kafka;
 pub mod market;
 pub mod messages;
 pub mod prices;
+pub mod run_summary;
 pub mod settings;
 pub mod storage;

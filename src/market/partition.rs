@@ -1,1 +1,320 @@
-//! (to be written)
+//! What the consumer decides about the records of one partition, as a function of the log and the checkpoint alone.
+//!
+//! Each record is judged on its own against the watermark as it stood at that record, never against that of a batch: so how
+//! the log was cut into batches changes nothing. Late, malformed, future and unknown ticks do not move the watermark.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use super::checkpoint::{Checkpoint, Counters, Fingerprint, ForcedAdvance, NextOffset};
+use super::codec::{self, Malformed};
+use super::symbol::Symbol;
+use super::tick::{Tick, WireTick};
+use super::time::{EventTime, Span};
+use super::watermark::Watermark;
+
+/// How many forced advances a checkpoint remembers.
+const FORCED_KEPT: usize = 1_000;
+/// How much of a payload its fingerprint covers: more than a well-formed tick can have.
+const FINGERPRINT_BYTES: usize = 4_097;
+
+/// A record as Kafka gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub offset: i64,
+    /// The record's own timestamp: wall clock at publishing. A record without one cannot be judged to be from the future.
+    pub timestamp: Option<EventTime>,
+    pub payload: &'a [u8],
+}
+
+/// Index of a stock within its partition, in the order in which stocks became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub usize);
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Belongs to an open window of this stock.
+    Tick(Slot, Tick),
+    /// In no bar; counted.
+    Dropped(DropReason),
+    /// Read again below the restored cut and not needed by an open window; it was counted before.
+    Replayed,
+    /// Not the record that the checkpoint remembers at this offset: the topic was deleted and made anew.
+    OtherLog,
+}
+
+/// Why a tick is in no bar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DropReason {
+    /// Its window ended this long before the watermark.
+    Late(Span),
+    Malformed(Malformed),
+    /// Its event time is this far beyond its record's timestamp.
+    Future(Span),
+    /// No stock of this partition, or not yet at this offset.
+    Unknown,
+}
+
+impl DropReason {
+    /// As in counters, dead letters and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Late(_) => "late",
+            Self::Malformed(_) => "malformed",
+            Self::Future(_) => "future",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The reading position of a partition and all that goes with it.
+#[derive(Debug)]
+pub struct PartitionCursor {
+    /// What was restored, or stood at the newest barrier; its `known`, `rules` and `forced` are kept up to date.
+    base: Checkpoint,
+    /// Below this, records are read again: they were counted, and may be needed by windows that were open.
+    restored_cut: NextOffset,
+    position: NextOffset,
+    watermark: Watermark,
+    newest_event: EventTime,
+    counters: Counters,
+    skipped_replayed: u64,
+    slots: FxHashMap<Symbol, (Slot, NextOffset)>,
+    symbols: Vec<Symbol>,
+    /// The stock of the previous tick: consecutive ticks are mostly of one stock.
+    previous: Option<(Slot, NextOffset)>,
+    /// Ends of the windows that have a tick and are not yet closed by a barrier.
+    open_ends: BTreeSet<EventTime>,
+    newest_end: EventTime,
+    last_record: Option<LastRecord>,
+}
+
+#[derive(Debug, Default)]
+struct LastRecord {
+    offset: i64,
+    timestamp: Option<EventTime>,
+    payload: Vec<u8>,
+}
+
+impl PartitionCursor {
+    /// Starts from a checkpoint. `stocks` are those that the settings assign to this partition; new ones among them become known at
+    /// the cut. Stocks of the checkpoint stay known also when the settings have dropped them.
+    pub fn new(checkpoint: Checkpoint, stocks: impl IntoIterator<Item = Symbol>) -> Self {
+        let newest_event = match checkpoint.watermark {
+            EventTime::MIN => EventTime::MIN,
+            watermark => watermark + checkpoint.rules.lateness,
+        };
+        let mut cursor = Self {
+            restored_cut: checkpoint.cut,
+            position: checkpoint.resume,
+            watermark: Watermark::restored(checkpoint.watermark),
+            newest_event,
+            counters: checkpoint.counters,
+            skipped_replayed: 0,
+            slots: FxHashMap::default(),
+            symbols: Vec::new(),
+            previous: None,
+            open_ends: BTreeSet::new(),
+            newest_end: EventTime::MIN,
+            last_record: None,
+            base: checkpoint,
+        };
+        for (symbol, since) in cursor.base.known.clone() {
+            cursor.admit(symbol, since);
+        }
+        for symbol in stocks {
+            cursor.add_stock(symbol);
+        }
+        cursor
+    }
+
+    /// A stock is known from the present position on, which every later checkpoint carries. Returns its slot if it is new.
+    pub fn add_stock(&mut self, symbol: Symbol) -> Option<Slot> {
+        if self.slots.contains_key(&symbol) {
+            return None;
+        }
+        let since = self.position.max(self.restored_cut);
+        self.base.known.insert(symbol.clone(), since);
+        Some(self.admit(symbol, since))
+    }
+
+    fn admit(&mut self, symbol: Symbol, since: NextOffset) -> Slot {
+        let slot = Slot(self.symbols.len());
+        self.slots.insert(symbol.clone(), (slot, since));
+        self.symbols.push(symbol);
+        slot
+    }
+
+    /// All known stocks; a [`Slot`] is an index into this.
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
+    pub fn position(&self) -> NextOffset {
+        self.position
+    }
+
+    pub fn watermark(&self) -> Watermark {
+        self.watermark
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Still below the restored cut: no barrier may be made.
+    pub fn is_replaying(&self) -> bool {
+        self.position < self.restored_cut
+    }
+
+    /// Judges the next record of the log. Offsets only ascend; there may be holes.
+    pub fn read(&mut self, record: Record<'_>) -> Verdict {
+        if self.is_of_another_log(&record) {
+            return Verdict::OtherLog;
+        }
+        let fresh = record.offset >= self.restored_cut.0;
+        self.position = self.position.max(NextOffset(record.offset + 1));
+        self.remember(&record);
+        let verdict = self.judge(&record);
+        if fresh {
+            self.counters.read += 1;
+        } else {
+            self.skipped_replayed += 1;
+        }
+        match verdict {
+            Verdict::Dropped(_) if !fresh => return Verdict::Replayed,
+            Verdict::Dropped(DropReason::Late(_)) => self.counters.late += 1,
+            Verdict::Dropped(DropReason::Malformed(_)) => self.counters.malformed += 1,
+            Verdict::Dropped(DropReason::Future(_)) => self.counters.future += 1,
+            Verdict::Dropped(DropReason::Unknown) => self.counters.unknown += 1,
+            Verdict::Tick(..) | Verdict::Replayed | Verdict::OtherLog => {}
+        }
+        verdict
+    }
+
+    fn judge(&mut self, record: &Record<'_>) -> Verdict {
+        let tick = match codec::decode(record.payload) {
+            Ok(tick) => tick,
+            Err(reason) => return Verdict::Dropped(DropReason::Malformed(reason)),
+        };
+        let Some(slot) = self.slot_of(tick.symbol, record.offset) else {
+            return Verdict::Dropped(DropReason::Unknown);
+        };
+        if let Some(published) = record.timestamp
+            && tick.event_time > published + self.base.rules.max_ahead
+        {
+            return Verdict::Dropped(DropReason::Future(tick.event_time - published));
+        }
+        let end = self.end_of(tick.event_time);
+        if self.watermark.has_passed(end) {
+            return Verdict::Dropped(DropReason::Late(self.watermark.get() - end));
+        }
+        self.watermark.observe(tick.event_time, self.base.rules.lateness);
+        self.newest_event = self.newest_event.max(tick.event_time);
+        if end != self.newest_end {
+            self.newest_end = end;
+            self.open_ends.insert(end);
+        }
+        let WireTick { event_time, price, volume, .. } = tick;
+        Verdict::Tick(slot, Tick { offset: record.offset, event_time, price, volume })
+    }
+
+    /// End of the tick's window; without a division when it is the window of the tick before.
+    fn end_of(&self, event_time: EventTime) -> EventTime {
+        let size = self.base.rules.window;
+        if event_time < self.newest_end && event_time >= self.newest_end - size.span() {
+            self.newest_end
+        } else {
+            size.end_of(event_time)
+        }
+    }
+
+    fn slot_of(&mut self, symbol: &str, offset: i64) -> Option<Slot> {
+        let (slot, since) = match self.previous {
+            Some((slot, since)) if self.symbols[slot.0].as_str() == symbol => (slot, since),
+            _ => *self.slots.get(symbol)?,
+        };
+        self.previous = Some((slot, since));
+        (offset >= since.0).then_some(slot)
+    }
+
+    fn is_of_another_log(&self, record: &Record<'_>) -> bool {
+        self.base.log.last_record.is_some_and(|known| known.offset == record.offset && known != fingerprint(record))
+    }
+
+    fn remember(&mut self, record: &Record<'_>) {
+        let last = self.last_record.get_or_insert_default();
+        (last.offset, last.timestamp) = (record.offset, record.timestamp);
+        last.payload.clear();
+        last.payload.extend_from_slice(&record.payload[..record.payload.len().min(FINGERPRINT_BYTES)]);
+    }
+
+    /// Whether a barrier would close a window.
+    pub fn can_close(&self) -> bool {
+        !self.is_replaying() && self.open_ends.first().is_some_and(|end| self.watermark.has_passed(*end))
+    }
+
+    /// Records read since the newest barrier: a barrier that closes nothing is due when this grows large.
+    pub fn since_barrier(&self) -> u64 {
+        (self.position.0 - self.base.cut.0).max(0).unsigned_abs()
+    }
+
+    /// Whether there is anything that the newest barrier does not say.
+    pub fn has_news(&self) -> bool {
+        !self.is_replaying() && self.since_barrier() > 0
+    }
+
+    /// The end of stream closes everything: where the watermark has to go for that, if a window is open.
+    pub fn end_of_stream(&self) -> Option<EventTime> {
+        self.open_ends.last().copied().filter(|_| !self.is_replaying())
+    }
+
+    /// Where an idle partition's watermark may go: to the next end of an open window, once event time would have passed it if the
+    /// stream had gone on at `speed` (event seconds a wall second) during the `silence`.
+    pub fn idle_advance(&self, silence: std::time::Duration, speed: f64) -> Option<EventTime> {
+        let end = *self.open_ends.first().filter(|_| !self.is_replaying())?;
+        let elapsed = Span::from_micros((silence.as_secs_f64() * speed * 1e6) as i64);
+        (self.newest_event + elapsed >= end + self.base.rules.lateness).then_some(end)
+    }
+
+    /// Advances the watermark without a tick. Must be followed by a barrier of its own before the next record is read.
+    pub fn force(&mut self, to: EventTime) {
+        self.watermark.advance_to(to);
+        let advance = ForcedAdvance { offset: self.position, watermark: self.watermark.get() };
+        self.base.forced.retain(|earlier| earlier.offset != advance.offset);
+        self.base.forced.push(advance);
+        let surplus = self.base.forced.len().saturating_sub(FORCED_KEPT);
+        self.base.forced.drain(..surplus);
+    }
+
+    /// Cuts the log here: the checkpoint that a barrier carries, complete but for what the windows answer. From now on the windows
+    /// that the watermark has passed count as closed.
+    pub fn cut(&mut self) -> (Checkpoint, u64) {
+        self.open_ends = self.open_ends.split_off(&(self.watermark.get() + Span::from_micros(1)));
+        if self.watermark.has_passed(self.newest_end) {
+            self.newest_end = EventTime::MIN;
+        }
+        let last = self.last_record.as_ref().map(|last| {
+            let record = Record { offset: last.offset, timestamp: last.timestamp, payload: &last.payload };
+            fingerprint(&record)
+        });
+        self.base.cut = self.position;
+        self.base.resume = self.position;
+        self.base.watermark = self.watermark.get();
+        self.base.counters = self.counters;
+        self.base.log.last_record = last.or(self.base.log.last_record);
+        (self.base.clone(), self.skipped_replayed)
+    }
+}
+
+fn fingerprint(record: &Record<'_>) -> Fingerprint {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&record.timestamp.map_or(-1, EventTime::micros).to_le_bytes());
+    crc.update(&record.payload[..record.payload.len().min(FINGERPRINT_BYTES)]);
+    Fingerprint { offset: record.offset, crc: crc.finalize() }
+}
+
+#[cfg(test)]
+mod tests;

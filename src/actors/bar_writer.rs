@@ -1,0 +1,280 @@
+//! Commits closed bars: collects the answers to a barrier, makes its commits, appends them to the partition's chain.
+//!
+//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full or fails is waited for; nothing prepared is
+//! lost meanwhile, and the consumer, whose barrier stays unanswered, stops reading on.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::{debug, warn};
+
+use crate::market::barrier::{Assembly, Barrier};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, TopicPartition};
+use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
+use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
+use crate::messages::lifecycle::{PipelineFailed, ReportSummary};
+use crate::messages::ownership::{PartitionLost, PartitionTaken};
+use crate::run_summary::RunSummary;
+use crate::storage::{Chain, CommitError};
+
+/// Wait between two tries when the disk refuses: first and longest.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// When to look again for dead letters that are not acknowledged yet, or features that are far behind.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How many files the indicator engine may be behind before commits wait for it.
+const FEATURES_BEHIND: usize = 64;
+
+/// Whether the broker has acknowledged every dead letter of a partition: it must have before a commit counts them.
+pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition) -> bool + Send>;
+
+/// To whom the writer speaks.
+pub struct WriterOutputs {
+    pub committed: Recipient<BarrierCommitted>,
+    pub bars: Recipient<BarsCommitted>,
+    pub failed: Recipient<PipelineFailed>,
+}
+
+pub struct BarWriter {
+    outputs: WriterOutputs,
+    settled: DeadLettersSettled,
+    partitions: HashMap<TopicPartition, Owned>,
+    summary: RunSummary,
+}
+
+/// A partition that is ours.
+struct Owned {
+    epoch: Epoch,
+    chain: Chain,
+    /// Of the newest commit.
+    checkpoint: Checkpoint,
+    skipped_replayed: u64,
+    stage: Stage,
+    retry_after: Duration,
+    features: FeatureProgress,
+}
+
+/// How far the indicator engine is behind the chain: an entry must stay as long as the engine may need it.
+struct FeatureProgress {
+    published: CommitNumber,
+    /// Files that the saved indicator state does not include yet, ascending. Begins with the fence: until the engine has loaded its
+    /// state and completed what an earlier run left, every entry stays.
+    unsaved: VecDeque<CommitNumber>,
+}
+
+impl FeatureProgress {
+    fn is_far_behind(&self) -> bool {
+        self.unsaved.iter().filter(|number| **number > self.published).count() > FEATURES_BEHIND
+    }
+
+    fn advance(&mut self, features: &FeaturesPublished) {
+        self.published = self.published.max(features.published);
+        self.unsaved.retain(|number| *number > features.saved);
+    }
+}
+
+/// Where a partition stands between two barriers.
+enum Stage {
+    Idle,
+    Collecting(Assembly),
+    Committing(Arc<Barrier>, VecDeque<Commit>),
+}
+
+/// Go on with the commits of this partition.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct CommitOn(TopicPartition, Epoch);
+
+/// Why the commits of a barrier stopped.
+enum Stopped {
+    /// For now: go on after this long.
+    Wait(Duration),
+    Fenced,
+    Failed(String),
+}
+
+impl BarWriter {
+    pub fn new(outputs: WriterOutputs, settled: DeadLettersSettled) -> Self {
+        Self { outputs, settled, partitions: HashMap::new(), summary: RunSummary::default() }
+    }
+
+    fn owned(&mut self, partition: &TopicPartition, epoch: Epoch) -> Option<&mut Owned> {
+        self.partitions.get_mut(partition).filter(|owned| owned.epoch == epoch)
+    }
+
+    fn commit_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
+        let Some(owned) = self.partitions.get_mut(partition) else { return };
+        let epoch = owned.epoch;
+        let outcome = owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary);
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(committed)) => self.outputs.committed.do_send(committed),
+            Err(Stopped::Wait(after)) => {
+                ctx.notify_later(CommitOn(partition.clone(), epoch), after);
+            }
+            Err(Stopped::Fenced) => {
+                warn!(%partition, "fenced: another process has taken this partition; what it commits counts");
+                self.partitions.remove(partition);
+            }
+            Err(Stopped::Failed(reason)) => self.outputs.failed.do_send(PipelineFailed(reason)),
+        }
+    }
+}
+
+impl Owned {
+    /// Makes the prepared commits, if all answers are there. Returns what to tell the consumer when the barrier is through.
+    fn commit_all(
+        &mut self,
+        bars: &Recipient<BarsCommitted>,
+        settled: &DeadLettersSettled,
+        summary: &mut RunSummary,
+    ) -> Result<Option<BarrierCommitted>, Stopped> {
+        self.prepare()?;
+        let Stage::Committing(barrier, commits) = &mut self.stage else { return Ok(None) };
+        if !settled(&barrier.partition) || self.features.is_far_behind() {
+            return Err(Stopped::Wait(LOOK_AGAIN));
+        }
+        while let Some(commit) = commits.front() {
+            let published = match self.chain.commit(commit) {
+                Ok(published) => published,
+                Err(CommitError::Fenced) => return Err(Stopped::Fenced),
+                Err(CommitError::Storage(error)) if error.is_retriable() => {
+                    let after = self.retry_after;
+                    self.retry_after = (after * 2).min(RETRY_LONGEST);
+                    warn!(%error, "commit not possible now, nothing is lost; trying again in {after:?}");
+                    return Err(Stopped::Wait(after));
+                }
+                Err(CommitError::Storage(error)) => return Err(Stopped::Failed(error.to_string())),
+            };
+            self.retry_after = RETRY_FIRST;
+            let replayed = barrier.skipped_replayed - self.skipped_replayed;
+            summary.committed(&self.checkpoint, &commit.checkpoint, replayed, commit.rows.len());
+            self.skipped_replayed = barrier.skipped_replayed;
+            self.checkpoint = commit.checkpoint.clone();
+            debug!(partition = %barrier.partition, number = %self.chain.last(), rows = commit.rows.len(), "committed");
+            if let Some(file) = published {
+                self.features.unsaved.push_back(file.number);
+                bars.do_send(BarsCommitted { epoch: self.epoch, file, rows: commit.rows.clone() });
+            }
+            commits.pop_front();
+        }
+        self.prune();
+        let committed = BarrierCommitted {
+            partition: barrier.partition.clone(),
+            epoch: self.epoch,
+            resume: self.checkpoint.resume,
+            cut: self.checkpoint.cut,
+        };
+        self.stage = Stage::Idle;
+        Ok(Some(committed))
+    }
+
+    fn prune(&mut self) {
+        let keep_from = self.features.unsaved.front().copied().unwrap_or(self.chain.last());
+        if let Err(error) = self.chain.prune(keep_from) {
+            warn!(%error, "old entries stay a little longer");
+        }
+    }
+
+    fn prepare(&mut self) -> Result<(), Stopped> {
+        if !matches!(&self.stage, Stage::Collecting(assembly) if assembly.is_complete()) {
+            return Ok(());
+        }
+        let Stage::Collecting(assembly) = std::mem::replace(&mut self.stage, Stage::Idle) else { return Ok(()) };
+        let barrier = assembly.barrier().clone();
+        let commits = assembly
+            .into_commits(self.checkpoint.counters.in_bars)
+            .map_err(|broken| Stopped::Failed(broken.to_string()))?;
+        self.stage = Stage::Committing(barrier, commits.into());
+        Ok(())
+    }
+}
+
+impl Actor for BarWriter {
+    type Context = Context<Self>;
+}
+
+impl Handler<PartitionTaken> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, taken: PartitionTaken, _: &mut Self::Context) {
+        let owned = Owned {
+            epoch: taken.epoch,
+            features: FeatureProgress { published: CommitNumber(0), unsaved: VecDeque::from([taken.chain.last()]) },
+            checkpoint: taken.checkpoint,
+            skipped_replayed: 0,
+            stage: Stage::Idle,
+            retry_after: RETRY_FIRST,
+            chain: taken.chain,
+        };
+        self.partitions.insert(owned.chain.partition().clone(), owned);
+    }
+}
+
+impl Handler<PartitionLost> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, lost: PartitionLost, _: &mut Self::Context) {
+        if self.owned(&lost.partition, lost.epoch).is_some() {
+            self.partitions.remove(&lost.partition);
+        }
+    }
+}
+
+impl Handler<BarrierOpened> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, BarrierOpened(barrier): BarrierOpened, ctx: &mut Self::Context) {
+        if let Some(owned) = self.owned(&barrier.partition, barrier.epoch) {
+            owned.stage = Stage::Collecting(Assembly::new(barrier.clone()));
+            self.commit_on(&barrier.partition, ctx);
+        }
+    }
+}
+
+impl Handler<WindowsAnswered> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, answered: WindowsAnswered, ctx: &mut Self::Context) {
+        let Some(owned) = self.owned(&answered.partition, answered.epoch) else { return };
+        let Stage::Collecting(assembly) = &mut owned.stage else { return };
+        if assembly.barrier().checkpoint.cut != answered.cut {
+            return;
+        }
+        assembly.answer(answered.answer);
+        if assembly.is_complete() {
+            self.commit_on(&answered.partition, ctx);
+        }
+    }
+}
+
+impl Handler<CommitOn> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, CommitOn(partition, epoch): CommitOn, ctx: &mut Self::Context) {
+        if self.owned(&partition, epoch).is_some() {
+            self.commit_on(&partition, ctx);
+        }
+    }
+}
+
+impl Handler<FeaturesPublished> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, features: FeaturesPublished, _: &mut Self::Context) {
+        self.summary.feature_rows += features.rows as u64;
+        let Some(owned) = self.owned(&features.partition, features.epoch) else { return };
+        owned.features.advance(&features);
+        owned.prune();
+    }
+}
+
+impl Handler<ReportSummary> for BarWriter {
+    type Result = MessageResult<ReportSummary>;
+
+    fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.summary)
+    }
+}

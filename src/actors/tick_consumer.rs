@@ -1,0 +1,182 @@
+//! One member of the consumer group: reads its partitions, judges each tick, sends batches and barriers.
+//!
+//! Runs on an arbiter (thread) of its own and polls in slices: after each it looks at its mailbox. Credits bound what is under way to
+//! the windows; one barrier a partition is in flight, window ends passed meanwhile go into the next.
+
+mod owned;
+mod state;
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::{info, warn};
+
+use crate::kafka::dead_letters::DeadLetters;
+use crate::kafka::source::RecordSource;
+use crate::messages::barrier::BarrierOpened;
+use crate::messages::commits::BarrierCommitted;
+use crate::messages::credit::Credits;
+use crate::messages::lifecycle::{CloseSource, DrainStream, Drained, PipelineFailed};
+use crate::messages::live::LagMeasured;
+use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
+use crate::messages::stocks::FollowStocks;
+
+pub use owned::{IdleRule, SpawnWindow, WindowHandle};
+use state::ConsumerState;
+pub use state::TakenPartition;
+
+/// Records a slice reads at most: some milliseconds of work.
+const SLICE: usize = 4_096;
+/// How long a slice waits for its first record.
+const SLICE_WAIT: Duration = Duration::from_millis(5);
+/// Pause after a slice that could do nothing.
+const REST: Duration = Duration::from_millis(1);
+/// Ticks under way to the windows.
+const TICKS_UNDER_WAY: usize = 65_536;
+/// How long to be out of credits before fetching is paused: a pause throws away what was fetched already.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the client may take to close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// To whom the consumer speaks.
+pub struct ConsumerOutputs {
+    pub taken: Recipient<PartitionTaken>,
+    pub restore: Recipient<RestoreIndicators>,
+    pub lost: [Recipient<PartitionLost>; 2],
+    pub barriers: Recipient<BarrierOpened>,
+    pub drained: Recipient<Drained>,
+    pub failed: Recipient<PipelineFailed>,
+    pub lag: Recipient<LagMeasured>,
+}
+
+/// What the consumer goes by.
+pub struct ConsumerParams {
+    /// Records of a partition after which a barrier is due even if no window closes.
+    pub commit_every: u64,
+    pub idle: IdleRule,
+    /// Hands over what the source took on assignment.
+    pub collect: TakenPartition,
+    pub spawn_window: SpawnWindow,
+    pub dead_letters: DeadLetters,
+}
+
+pub struct TickConsumer {
+    source: Option<Box<dyn RecordSource>>,
+    state: ConsumerState,
+    credits: Credits,
+    starved_since: Option<tokio::time::Instant>,
+    paused: bool,
+}
+
+/// Read the next slice.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ReadSlice;
+
+impl TickConsumer {
+    pub fn new(source: Box<dyn RecordSource>, params: ConsumerParams, outputs: ConsumerOutputs) -> Self {
+        Self {
+            source: Some(source),
+            state: ConsumerState::new(params, outputs),
+            credits: Credits::new(TICKS_UNDER_WAY),
+            starved_since: None,
+            paused: false,
+        }
+    }
+
+    /// Returns whether records came.
+    fn read_slice(&mut self) -> bool {
+        let Some(source) = &mut self.source else { return false };
+        let starved = self.credits.are_exhausted() || self.state.waits_for_commits();
+        match (starved, self.starved_since) {
+            (false, None) => {}
+            (false, Some(_)) => {
+                self.starved_since = None;
+                if std::mem::take(&mut self.paused) {
+                    source.resume();
+                }
+            }
+            (true, None) => self.starved_since = Some(tokio::time::Instant::now()),
+            (true, Some(since)) if !self.paused && since.elapsed() > PATIENCE => {
+                source.pause();
+                self.paused = true;
+            }
+            (true, Some(_)) => {}
+        }
+        // A paused source is still polled: the group takes a member that does not poll for dead.
+        let came = if starved && !self.paused { 0 } else { self.state.read(source.as_mut(), SLICE, SLICE_WAIT) };
+        self.state.flush(&self.credits);
+        self.state.advance(source.as_mut());
+        came > 0
+    }
+}
+
+impl Actor for TickConsumer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.notify(ReadSlice);
+    }
+}
+
+impl Handler<ReadSlice> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, _: ReadSlice, ctx: &mut Self::Context) {
+        if self.source.is_none() {
+            return;
+        }
+        // By way of the mailbox, so that what others say is heard between two slices.
+        if self.read_slice() {
+            ctx.address().do_send(ReadSlice);
+        } else {
+            ctx.notify_later(ReadSlice, REST);
+        }
+    }
+}
+
+impl Handler<FollowStocks> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, follow: FollowStocks, _: &mut Self::Context) {
+        let Some(source) = &mut self.source else { return };
+        if let Some(topics) = self.state.follow(follow)
+            && let Err(error) = source.subscribe(&topics)
+        {
+            self.state.fail(&error);
+        }
+    }
+}
+
+impl Handler<BarrierCommitted> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, committed: BarrierCommitted, _: &mut Self::Context) {
+        if let Some(source) = &mut self.source
+            && self.state.barrier_committed(&committed)
+        {
+            source.commit_async(&committed.partition, committed.resume);
+        }
+    }
+}
+
+impl Handler<DrainStream> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, drain: DrainStream, _: &mut Self::Context) {
+        info!(?drain, "draining");
+        self.state.drain(drain);
+    }
+}
+
+impl Handler<CloseSource> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseSource, _: &mut Self::Context) {
+        if let Some(source) = self.source.take()
+            && let Err(error) = source.close(CLOSE_PATIENCE)
+        {
+            warn!(%error, "leaving the consumer behind");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A partition that this consumer owns: its cursor, its windows, and what is on its way to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use tokio::time::Instant;
+
+use crate::market::barrier::Barrier;
+use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
+use crate::market::partition::{PartitionCursor, Record, Slot, Verdict};
+use crate::market::symbol::Symbol;
+use crate::market::tick::Tick;
+use crate::messages::barrier::{BarrierOpened, CloseWindows};
+use crate::messages::credit::Credits;
+use crate::messages::lifecycle::OpenWindows;
+use crate::messages::tick_batch::TickBatch;
+
+/// Makes the window actor of a stock.
+pub type SpawnWindow = Box<dyn Fn(&Symbol) -> WindowHandle + Send>;
+
+/// A stock's window actor, as the consumer sees it.
+pub struct WindowHandle {
+    pub ticks: Recipient<TickBatch>,
+    pub barriers: Recipient<CloseWindows>,
+}
+
+/// When a partition without records may close windows by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleRule {
+    /// Silence, wall clock.
+    pub timeout: Duration,
+    /// Event seconds a wall second, as the stream would have gone on.
+    pub speed: f64,
+}
+
+/// What a partition does next, besides reading.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    ReadOn,
+    Barrier,
+    /// Everything that the drain asked for is committed.
+    Finished,
+}
+
+pub struct OwnedPartition {
+    pub partition: TopicPartition,
+    pub epoch: Epoch,
+    pub cursor: PartitionCursor,
+    /// By slot.
+    windows: Vec<WindowHandle>,
+    buffers: Vec<Vec<Tick>>,
+    touched: Vec<Slot>,
+    pub barrier_in_flight: bool,
+    /// When the last record came, or the partition was taken.
+    last_record: Instant,
+    at_end: bool,
+    /// Where a drain ends.
+    pub read_until: Option<NextOffset>,
+}
+
+impl OwnedPartition {
+    pub fn new(partition: TopicPartition, epoch: Epoch, cursor: PartitionCursor, spawn: &SpawnWindow) -> Self {
+        let mut owned = Self {
+            partition,
+            epoch,
+            cursor,
+            windows: Vec::new(),
+            buffers: Vec::new(),
+            touched: Vec::new(),
+            barrier_in_flight: false,
+            last_record: Instant::now(),
+            at_end: false,
+            read_until: None,
+        };
+        owned.spawn_missing(spawn);
+        owned
+    }
+
+    pub fn add_stock(&mut self, symbol: Symbol, spawn: &SpawnWindow) {
+        if self.cursor.add_stock(symbol).is_some() {
+            self.spawn_missing(spawn);
+        }
+    }
+
+    fn spawn_missing(&mut self, spawn: &SpawnWindow) {
+        for symbol in &self.cursor.symbols()[self.windows.len()..] {
+            self.windows.push(spawn(symbol));
+            self.buffers.push(Vec::new());
+        }
+    }
+
+    pub fn read(&mut self, record: Record<'_>) -> Verdict {
+        let verdict = self.cursor.read(record);
+        if let Verdict::Tick(slot, tick) = verdict {
+            let buffer = &mut self.buffers[slot.0];
+            if buffer.is_empty() {
+                self.touched.push(slot);
+            }
+            buffer.push(tick);
+        }
+        verdict
+    }
+
+    /// Records of this partition came in this slice.
+    pub fn has_moved(&mut self, now: Instant) {
+        self.last_record = now;
+        self.at_end = false;
+    }
+
+    /// The log had no more records when it was looked at.
+    pub fn reached_end(&mut self) {
+        self.at_end = true;
+    }
+
+    /// Sends what this slice has read on its way, one batch a stock.
+    pub fn flush(&mut self, credits: &Credits) {
+        for slot in self.touched.drain(..) {
+            let room = self.buffers[slot.0].len();
+            let ticks = std::mem::replace(&mut self.buffers[slot.0], Vec::with_capacity(room));
+            let credit = credits.take(ticks.len());
+            self.windows[slot.0].ticks.do_send(TickBatch { ticks, credit });
+        }
+    }
+
+    /// Whether all windows are alive; one that is not will never answer a barrier.
+    pub fn dead_window(&self) -> Option<&Symbol> {
+        let dead = self.windows.iter().position(|window| !window.barriers.connected())?;
+        self.cursor.symbols().get(dead)
+    }
+
+    /// Decides, between two slices, whether to cut the log here; may advance the watermark of an idle or ended partition.
+    pub fn next_step(&mut self, rules: &StepRules, now: Instant) -> Step {
+        if self.barrier_in_flight {
+            return Step::ReadOn;
+        }
+        if self.cursor.can_close() || (!self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every) {
+            return Step::Barrier;
+        }
+        let ends_here = self.read_until.is_some_and(|end| self.cursor.position() >= end);
+        match rules.draining {
+            Some(open_windows) if ends_here => self.last_step(open_windows),
+            _ => self.idle_step(rules, now),
+        }
+    }
+
+    fn last_step(&mut self, open_windows: OpenWindows) -> Step {
+        if open_windows == OpenWindows::Close
+            && let Some(end) = self.cursor.end_of_stream()
+        {
+            self.cursor.force(end);
+            return Step::Barrier;
+        }
+        if self.cursor.has_news() { Step::Barrier } else { Step::Finished }
+    }
+
+    fn idle_step(&mut self, rules: &StepRules, now: Instant) -> Step {
+        let silence = now.duration_since(self.last_record);
+        let fed = (rules.is_fed)(&self.partition);
+        if !self.at_end || fed || silence < rules.idle.timeout {
+            return Step::ReadOn;
+        }
+        match self.cursor.idle_advance(silence, rules.idle.speed) {
+            Some(end) => {
+                self.cursor.force(end);
+                Step::Barrier
+            }
+            None => Step::ReadOn,
+        }
+    }
+
+    /// Cuts the log: tells the writer, then every window, through the mailboxes that the ticks use.
+    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>) {
+        let (checkpoint, skipped_replayed) = self.cursor.cut();
+        let barrier = Arc::new(Barrier {
+            partition: self.partition.clone(),
+            epoch: self.epoch,
+            windows: self.windows.len(),
+            checkpoint,
+            skipped_replayed,
+        });
+        self.barrier_in_flight = true;
+        writer.do_send(BarrierOpened(barrier.clone()));
+        for window in &self.windows {
+            window.barriers.do_send(CloseWindows(barrier.clone()));
+        }
+    }
+}
+
+/// What [`OwnedPartition::next_step`] goes by.
+pub struct StepRules<'a> {
+    /// Records after which a barrier is due even if no window closes.
+    pub commit_every: u64,
+    pub idle: IdleRule,
+    pub draining: Option<OpenWindows>,
+    /// Whether a producer of this process feeds the partition.
+    pub is_fed: &'a dyn Fn(&TopicPartition) -> bool,
+}

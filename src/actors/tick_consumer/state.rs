@@ -1,0 +1,300 @@
+//! The consumer's partitions and what is done with each event of its source.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::owned::{OwnedPartition, Step, StepRules};
+use super::{ConsumerOutputs, ConsumerParams};
+use crate::kafka::dead_letters::{DeadLetter, DeadLetters};
+use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
+use crate::market::checkpoint::{Checkpoint, Epoch, NextOffset, TopicPartition};
+use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
+use crate::market::symbol::Symbol;
+use crate::messages::commits::BarrierCommitted;
+use crate::messages::credit::Credits;
+use crate::messages::lifecycle::{DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil};
+use crate::messages::live::LagMeasured;
+use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
+use crate::messages::stocks::FollowStocks;
+use crate::storage::Chain;
+
+/// Hands over what was taken when the source assigned a partition.
+pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoint)> + Send>;
+
+/// A partition whose barrier is not answered is read on for this many times `commit_every`, then waits.
+const AHEAD_OF_COMMITS: u64 = 4;
+/// Between two looks at the end of a log, for the lag.
+const LAG_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the broker may take to tell the end of a log.
+const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two log lines of the same kind about bad input or passing trouble.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
+
+pub struct ConsumerState {
+    params: ConsumerParams,
+    outputs: ConsumerOutputs,
+    owned: Vec<OwnedPartition>,
+    epoch: Epoch,
+    /// Partition of every stock that was ever followed: a removed one's open windows still close.
+    stocks: BTreeMap<Symbol, TopicPartition>,
+    topics: BTreeSet<String>,
+    fed: BTreeSet<TopicPartition>,
+    draining: Option<DrainStream>,
+    drained: bool,
+    lag: Lag,
+    quiet_until: HashMap<&'static str, Instant>,
+}
+
+/// The ends of the logs as last seen, asked for in turn.
+struct Lag {
+    ends: HashMap<TopicPartition, NextOffset>,
+    next: usize,
+    due: Instant,
+}
+
+impl ConsumerState {
+    pub fn new(params: ConsumerParams, outputs: ConsumerOutputs) -> Self {
+        Self {
+            params,
+            outputs,
+            owned: Vec::new(),
+            epoch: Epoch(0),
+            stocks: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            fed: BTreeSet::new(),
+            draining: None,
+            drained: false,
+            lag: Lag { ends: HashMap::new(), next: 0, due: Instant::now() },
+            quiet_until: HashMap::new(),
+        }
+    }
+
+    /// Reads a slice of events. Returns how many records came.
+    pub fn read(&mut self, source: &mut dyn RecordSource, max: usize, wait: Duration) -> usize {
+        let mut records = 0;
+        let mut at = 0;
+        let now = Instant::now();
+        source.poll(max, wait, &mut |event| match event {
+            SourceEvent::Record { partition, offset, timestamp, key, payload } => {
+                records += 1;
+                // Records come in runs of one partition.
+                if self.owned.get(at).is_none_or(|owned| owned.partition != *partition) {
+                    match self.owned.iter().position(|owned| owned.partition == *partition) {
+                        Some(found) => at = found,
+                        None => return,
+                    }
+                    self.owned[at].has_moved(now);
+                }
+                let verdict = self.owned[at].read(Record { offset, timestamp, payload });
+                if !matches!(verdict, Verdict::Tick(..)) {
+                    self.dropped(at, verdict, key, offset, payload);
+                }
+            }
+            other => {
+                at = usize::MAX;
+                self.on_event(other);
+            }
+        });
+        records
+    }
+
+    fn on_event(&mut self, event: SourceEvent<'_>) {
+        match event {
+            SourceEvent::Assigned(partition) => self.take(partition),
+            SourceEvent::Revoked(partition) => self.lose(&partition),
+            SourceEvent::EndOfPartition(partition, _) => {
+                if let Some(owned) = self.find(partition) {
+                    owned.reached_end();
+                }
+            }
+            SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
+            SourceEvent::Error(error) => {
+                if self.may_say("trouble") {
+                    warn!(%error, "kafka is in trouble; going on");
+                }
+            }
+            SourceEvent::Record { .. } => {}
+        }
+    }
+
+    fn dropped(&mut self, at: usize, verdict: Verdict, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
+        let partition = self.owned[at].partition.clone();
+        let reason = match verdict {
+            Verdict::Dropped(reason) => reason,
+            Verdict::OtherLog => {
+                let reason = format!(
+                    "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
+                );
+                return self.outputs.failed.do_send(PipelineFailed(reason));
+            }
+            Verdict::Tick(..) | Verdict::Replayed => return,
+        };
+        if self.may_say(reason.name()) {
+            let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
+            warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
+        }
+        let late_by = match reason {
+            DropReason::Late(by) => Some(by),
+            DropReason::Unknown => return,
+            DropReason::Malformed(_) | DropReason::Future(_) => None,
+        };
+        let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
+        self.params.dead_letters.send(&letter);
+    }
+
+    fn take(&mut self, partition: &TopicPartition) {
+        let Some((chain, checkpoint)) = (self.params.collect)(partition) else {
+            let reason = format!("{partition} was assigned but not taken");
+            return self.outputs.failed.do_send(PipelineFailed(reason));
+        };
+        self.epoch = Epoch(self.epoch.0 + 1);
+        info!(%partition, resume = %checkpoint.resume, cut = %checkpoint.cut, watermark = %checkpoint.watermark, "partition taken");
+        let stocks = self.stocks.iter().filter(|(_, of)| *of == partition).map(|(symbol, _)| symbol.clone());
+        let cursor = PartitionCursor::new(checkpoint.clone(), stocks);
+        let owned = OwnedPartition::new(partition.clone(), self.epoch, cursor, &self.params.spawn_window);
+        self.owned.push(owned);
+        self.outputs.taken.do_send(PartitionTaken { epoch: self.epoch, chain, checkpoint });
+        self.outputs.restore.do_send(RestoreIndicators { partition: partition.clone(), epoch: self.epoch });
+    }
+
+    fn lose(&mut self, partition: &TopicPartition) {
+        let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
+        let owned = self.owned.remove(at);
+        info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
+        for recipient in &self.outputs.lost {
+            recipient.do_send(PartitionLost { partition: partition.clone(), epoch: owned.epoch });
+        }
+    }
+
+    fn find(&mut self, partition: &TopicPartition) -> Option<&mut OwnedPartition> {
+        self.owned.iter_mut().find(|owned| owned.partition == *partition)
+    }
+
+    pub fn flush(&mut self, credits: &Credits) {
+        for owned in &mut self.owned {
+            owned.flush(credits);
+        }
+    }
+
+    /// Whether commits are so far behind that reading on would only fill memory.
+    pub fn waits_for_commits(&self) -> bool {
+        let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
+        self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
+    }
+
+    /// Between two slices: barriers, idle partitions, the end of a drain, the lag.
+    pub fn advance(&mut self, source: &mut dyn RecordSource) {
+        let now = Instant::now();
+        self.find_ends(source);
+        let rules = StepRules {
+            commit_every: self.params.commit_every,
+            idle: self.params.idle,
+            draining: self.draining.map(|drain| drain.open_windows),
+            is_fed: &|partition| self.fed.contains(partition),
+        };
+        let mut finished = 0;
+        for owned in &mut self.owned {
+            match owned.next_step(&rules, now) {
+                Step::ReadOn => {}
+                Step::Barrier => owned.send_barrier(&self.outputs.barriers),
+                Step::Finished => finished += 1,
+            }
+        }
+        let expected: BTreeSet<_> = self.stocks.values().collect();
+        let all = match self.draining {
+            Some(DrainStream { read: ReadUntil::End, .. }) => self.owned.len() >= expected.len(),
+            _ => true,
+        };
+        if self.draining.is_some() && all && finished == self.owned.len() && !self.drained {
+            self.drained = true;
+            self.outputs.drained.do_send(Drained);
+        }
+        if now >= self.lag.due {
+            self.lag.due = now + LAG_INTERVAL;
+            self.measure_lag(source);
+        }
+    }
+
+    /// Where a drain ends is asked once a partition, when it begins or when the partition comes.
+    fn find_ends(&mut self, source: &mut dyn RecordSource) {
+        let Some(drain) = self.draining else { return };
+        for owned in self.owned.iter_mut().filter(|owned| owned.read_until.is_none()) {
+            owned.read_until = match drain.read {
+                ReadUntil::Here => Some(owned.cursor.position()),
+                ReadUntil::End => match source.log_end(&owned.partition, LOG_END_PATIENCE) {
+                    Ok(end) => Some(end),
+                    Err(error) => {
+                        warn!(%error, "asking again");
+                        None
+                    }
+                },
+            };
+        }
+    }
+
+    fn measure_lag(&mut self, source: &mut dyn RecordSource) {
+        if let Some(dead) = self.owned.iter().find_map(OwnedPartition::dead_window) {
+            let reason = format!("the window actor of {dead} died; this is a defect, the log above says where");
+            self.outputs.failed.do_send(PipelineFailed(reason));
+        }
+        let count = self.owned.len();
+        if let Some(owned) = self.owned.get(self.lag.next % count.max(1))
+            && let Ok(end) = source.log_end(&owned.partition, LAG_INTERVAL)
+        {
+            self.lag.ends.insert(owned.partition.clone(), end);
+        }
+        self.lag.next += 1;
+        let behind = |owned: &OwnedPartition| {
+            let end = self.lag.ends.get(&owned.partition).map_or(0, |end| end.0);
+            (end - owned.cursor.position().0).max(0).unsigned_abs()
+        };
+        self.outputs.lag.do_send(LagMeasured { records: self.owned.iter().map(behind).sum() });
+    }
+
+    /// The stocks as the settings have them now. Returns the topics to subscribe to, if they changed.
+    pub fn follow(&mut self, follow: FollowStocks) -> Option<Vec<String>> {
+        self.fed = follow.fed;
+        let before = self.topics.len();
+        for (symbol, partition) in follow.stocks {
+            if let Some(owned) = self.owned.iter_mut().find(|owned| owned.partition == partition) {
+                owned.add_stock(symbol.clone(), &self.params.spawn_window);
+            }
+            self.topics.insert(partition.topic.to_string());
+            self.stocks.insert(symbol, partition);
+        }
+        (self.topics.len() != before).then(|| self.topics.iter().cloned().collect())
+    }
+
+    /// Returns whether it is a partition of ours.
+    pub fn barrier_committed(&mut self, committed: &BarrierCommitted) -> bool {
+        match self.find(&committed.partition) {
+            Some(owned) if owned.epoch == committed.epoch => {
+                owned.barrier_in_flight = false;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub fn drain(&mut self, drain: DrainStream) {
+        self.draining = Some(drain);
+        self.drained = false;
+        self.owned.iter_mut().for_each(|owned| owned.read_until = None);
+    }
+
+    pub fn fail(&self, error: &SourceError) {
+        self.outputs.failed.do_send(PipelineFailed(error.to_string()));
+    }
+
+    fn may_say(&mut self, what: &'static str) -> bool {
+        let now = Instant::now();
+        let quiet = self.quiet_until.get(what).is_some_and(|until| now < *until);
+        if !quiet {
+            self.quiet_until.insert(what, now + SAY_AGAIN);
+        }
+        !quiet
+    }
+}

@@ -1,0 +1,144 @@
+//! Simulates one stock: a geometric Brownian price path on the process's simulated clock, published to Kafka.
+//!
+//! A record that is not taken (queue full, consumer far behind) is kept and offered again before anything newer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tracing::warn;
+
+use super::wall_clock::WallClock;
+use crate::kafka::publisher::{Outgoing, PublishRefused};
+use crate::kafka::topics::Route;
+use crate::market::faults::FaultyStream;
+use crate::market::gbm::PricePath;
+use crate::market::sim_clock::{SimClock, TickSchedule};
+use crate::market::symbol::Symbol;
+use crate::market::time::EventTime;
+use crate::messages::lifecycle::{LastTick, PipelineFailed, StopProducing};
+
+/// Ticks published before others on this thread get their turn.
+const BURST: usize = 256;
+/// When a record is offered again.
+const OFFER_AGAIN: Duration = Duration::from_millis(10);
+/// The shortest pause between two looks at the clock.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Where a producer puts its records.
+pub type PublishTo = Box<dyn Fn(&Outgoing<'_>) -> Result<(), PublishRefused> + Send>;
+
+/// Everything that makes one stock's ticks.
+pub struct Simulation {
+    pub symbol: Symbol,
+    pub path: PricePath,
+    pub schedule: TickSchedule,
+    pub clock: SimClock,
+    pub faults: FaultyStream,
+    /// Wall time between two ticks.
+    pub pause: Duration,
+}
+
+pub struct TickProducer {
+    simulation: Simulation,
+    route: Route,
+    wall: WallClock,
+    publish: PublishTo,
+    failed: Recipient<PipelineFailed>,
+    /// Encoded, not yet taken, oldest first.
+    waiting: VecDeque<Vec<u8>>,
+    last: Option<LastTick>,
+    stopped: bool,
+}
+
+/// Publish what is due.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Produce;
+
+impl TickProducer {
+    pub fn new(
+        simulation: Simulation,
+        route: Route,
+        wall: WallClock,
+        publish: PublishTo,
+        failed: Recipient<PipelineFailed>,
+    ) -> Self {
+        Self { simulation, route, wall, publish, failed, waiting: VecDeque::new(), last: None, stopped: false }
+    }
+
+    /// Publishes at most a burst. Returns when to go on.
+    fn produce(&mut self) -> Result<Duration, String> {
+        let now = self.simulation.clock.now(self.wall.now());
+        for _ in 0..BURST {
+            if self.waiting.is_empty() && !self.simulate(now) {
+                return Ok(self.simulation.pause.max(SHORTEST_PAUSE));
+            }
+            if !self.offer()? {
+                return Ok(OFFER_AGAIN);
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// The next tick, if it is due.
+    fn simulate(&mut self, now: EventTime) -> bool {
+        let Some(event_time) = self.simulation.schedule.due(now) else { return false };
+        let price = self.simulation.path.next_price();
+        self.simulation.faults.publish(event_time, price, &mut self.waiting);
+        self.last = Some(LastTick { event_time, price });
+        true
+    }
+
+    /// Offers the oldest waiting record; `false` when it has to wait.
+    fn offer(&mut self) -> Result<bool, String> {
+        let Some(payload) = self.waiting.front() else { return Ok(true) };
+        let key = self.simulation.symbol.as_str().as_bytes();
+        match (self.publish)(&Outgoing { topic: &self.route.topic, partition: self.route.partition, key, payload }) {
+            Ok(()) => {
+                self.waiting.pop_front();
+                Ok(true)
+            }
+            Err(PublishRefused::Full) => Ok(false),
+            Err(PublishRefused::Failed(reason)) => Err(reason),
+        }
+    }
+}
+
+impl Actor for TickProducer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.notify(Produce);
+    }
+}
+
+impl Handler<Produce> for TickProducer {
+    type Result = ();
+
+    fn handle(&mut self, _: Produce, ctx: &mut Self::Context) {
+        if self.stopped {
+            return;
+        }
+        match self.produce() {
+            Ok(Duration::ZERO) => ctx.address().do_send(Produce),
+            Ok(pause) => {
+                ctx.notify_later(Produce, pause);
+            }
+            Err(reason) => {
+                warn!(symbol = %self.simulation.symbol, reason, "cannot publish");
+                self.failed.do_send(PipelineFailed(format!("cannot publish ticks of {}: {reason}", self.simulation.symbol)));
+            }
+        }
+    }
+}
+
+impl Handler<StopProducing> for TickProducer {
+    type Result = MessageResult<StopProducing>;
+
+    fn handle(&mut self, _: StopProducing, ctx: &mut Self::Context) -> Self::Result {
+        self.stopped = true;
+        ctx.stop();
+        MessageResult(self.last)
+    }
+}

@@ -1,0 +1,21 @@
+//! What the live view is told.
+
+use actix::Message;
+
+use crate::market::bar::Bar;
+
+/// A window to the live feed, a few times a second at most: its newest open bar as it stands.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct OpenBarChanged {
+    pub bar: Bar,
+    /// Ticks folded since the message before.
+    pub ticks: u64,
+}
+
+/// Consumer to the live feed, about once a second: records between the position and the end of the log, all partitions.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LagMeasured {
+    pub records: u64,
+}

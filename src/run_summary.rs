@@ -1,0 +1,96 @@
+//! What a run did, in numbers that add up: `read` equals the sum of the seven that follow it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::market::checkpoint::Checkpoint;
+
+/// Counted over the commits of a run, so that a tick counts when what became of it is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Records read, also those read again after a restart.
+    pub read: u64,
+    /// Ticks in bars that this run closed.
+    pub in_bars: u64,
+    /// Ticks in windows that are open at the end, less those that were open at the start.
+    pub open: i64,
+    pub late: u64,
+    pub malformed: u64,
+    pub future: u64,
+    pub unknown: u64,
+    /// Records below the restored cut: they were counted by an earlier run.
+    pub skipped_replayed: u64,
+    pub bars: u64,
+    pub feature_rows: u64,
+    pub commits: u64,
+    pub restarts: u64,
+    pub seconds: f64,
+    pub ticks_per_second: f64,
+}
+
+impl RunSummary {
+    /// A commit moved a partition from one checkpoint to the next; `replayed` records were read again meanwhile.
+    pub fn committed(&mut self, before: &Checkpoint, after: &Checkpoint, replayed: u64, bars: usize) {
+        let (old, new) = (&before.counters, &after.counters);
+        self.read += new.read - old.read + replayed;
+        self.in_bars += new.in_bars - old.in_bars;
+        self.open += after.open_ticks as i64 - before.open_ticks as i64;
+        self.late += new.late - old.late;
+        self.malformed += new.malformed - old.malformed;
+        self.future += new.future - old.future;
+        self.unknown += new.unknown - old.unknown;
+        self.skipped_replayed += replayed;
+        self.bars += bars as u64;
+        self.commits += 1;
+    }
+
+    /// The run took this long.
+    pub fn timed(mut self, elapsed: Duration) -> Self {
+        self.seconds = elapsed.as_secs_f64();
+        self.ticks_per_second = self.read as f64 / self.seconds.max(1e-9);
+        self
+    }
+}
+
+impl fmt::Display for RunSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "read {} records in {:.1} s ({:.0} a second):", self.read, self.seconds, self.ticks_per_second)?;
+        writeln!(
+            f,
+            "  {} in bars, {} open, {} late, {} malformed, {} future, {} unknown, {} read again",
+            self.in_bars, self.open, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
+        )?;
+        write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::checkpoint::{BarRules, Checkpoint};
+    use crate::market::time::{Span, WindowSize};
+
+    #[test]
+    fn read_is_the_sum_of_the_seven_that_follow_it_also_when_windows_were_open_before() {
+        let rules = BarRules {
+            window: WindowSize::new(Span::from_secs(300)).expect("five minutes divide the day"),
+            lateness: Span::ZERO,
+            max_ahead: Span::ZERO,
+        };
+        let mut before = Checkpoint::genesis(rules, "test");
+        before.counters.read = 40;
+        before.open_ticks = 40;
+        let mut after = before.clone();
+        after.counters.read = 50;
+        after.counters.in_bars = 45;
+        after.counters.late = 3;
+        after.open_ticks = 2;
+        let mut summary = RunSummary::default();
+        summary.committed(&before, &after, 38, 4);
+        let s = summary;
+        let parts = s.in_bars as i64 + s.open + (s.late + s.malformed + s.future + s.unknown + s.skipped_replayed) as i64;
+        assert_eq!((s.read as i64, s.open), (parts, -38));
+    }
+}
