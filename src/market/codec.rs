@@ -57,22 +57,25 @@ pub fn decode(payload: &[u8]) -> Result<WireTick<'_>, Malformed> {
 }
 
 fn decode_fields(line: &[u8]) -> Result<WireTick<'_>, Malformed> {
-    let (timestamp, rest) = split_at_comma(line).ok_or(Malformed::Fields)?;
+    let fields_or = |reason| if matches!(commas(line), 2 | 3) { reason } else { Malformed::Fields };
+    let (event_time, rest) = timestamp::parse_prefix(line).ok_or_else(|| fields_or(Malformed::Timestamp))?;
     let (symbol, rest) = split_at_comma(rest).ok_or(Malformed::Fields)?;
+    if symbol.is_empty() || symbol.iter().any(|b| *b <= b' ' || matches!(b, b'"' | 0x7f)) {
+        return Err(fields_or(Malformed::Symbol));
+    }
+    let symbol = str::from_utf8(symbol).map_err(|_| Malformed::NotUtf8)?;
     let (price, volume) = match split_at_comma(rest) {
-        Some((_, volume)) if volume.contains(&b',') => return Err(Malformed::Fields),
         Some((price, volume)) => (price, Some(volume)),
         None => (rest, None),
     };
-    let event_time = timestamp::parse(timestamp).ok_or(Malformed::Timestamp)?;
-    if symbol.is_empty() || symbol.iter().any(|b| b.is_ascii_control() || matches!(b, b' ' | b'"')) {
-        return Err(Malformed::Symbol);
-    }
-    let symbol = str::from_utf8(symbol).map_err(|_| Malformed::NotUtf8)?;
-    let price = number::parse(price).filter(|price| *price > 0.0).ok_or(Malformed::Price)?;
-    let volume = volume.map(|volume| number::parse(volume).filter(|volume| *volume >= 0.0).ok_or(Malformed::Volume));
-    // Adding 0 turns -0 into 0: the lake holds no negative zero.
-    Ok(WireTick { event_time, symbol, price, volume: volume.transpose()?.map(|volume| volume + 0.0) })
+    let price = number::parse(price).filter(|price| *price > 0.0).ok_or_else(|| fields_or(Malformed::Price))?;
+    let volume = match volume.map(number::parse) {
+        None => None,
+        // Adding 0 turns -0 into 0: the lake holds no negative zero.
+        Some(Some(volume)) if volume >= 0.0 => Some(volume + 0.0),
+        Some(_) => return Err(fields_or(Malformed::Volume)),
+    };
+    Ok(WireTick { event_time, symbol, price, volume })
 }
 
 /// Appends the tick as we write it: RFC 3339 in UTC with microseconds, and the shortest numbers that read back bit for bit. No
@@ -84,6 +87,10 @@ pub fn encode(tick: &WireTick<'_>, out: &mut Vec<u8>) {
         None => write!(out, "{event_time},{symbol},{price}"),
     }
     .expect("writing to a Vec cannot fail");
+}
+
+fn commas(line: &[u8]) -> usize {
+    line.iter().filter(|b| **b == b',').count()
 }
 
 fn split_at_comma(line: &[u8]) -> Option<(&[u8], &[u8])> {
