@@ -5,7 +5,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
 
 /// Silence after a line that was let through.
 const QUIET: Duration = Duration::from_secs(10);
@@ -52,6 +55,24 @@ impl ClientLog {
         }
     }
 }
+
+/// For clients whose errors come as results or events: only their log lines are passed on.
+#[derive(Default)]
+pub(super) struct QuietContext {
+    log: ClientLog,
+}
+
+impl ClientContext for QuietContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.log.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason);
+    }
+}
+
+impl ConsumerContext for QuietContext {}
 
 #[cfg(test)]
 mod tests {
