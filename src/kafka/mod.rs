@@ -1,1 +1,18 @@
-//! (to be written)
+//! Where ticks travel: everything that names rdkafka, and nothing that names actix.
+//!
+//! Calls here block (they wait for a broker, with a deadline): make them on a thread that may wait. What librdkafka really
+//! does, and is therefore asked for in so many words, stands beside each use.
+
+pub mod backlog;
+pub mod client;
+mod client_log;
+pub mod dead_letters;
+pub mod embedded;
+mod native;
+mod partitioner;
+pub mod publisher;
+pub mod source;
+pub mod tail;
+#[cfg(test)]
+mod testing;
+pub mod topics;

@@ -1,0 +1,73 @@
+//! The consumer side: records, assignments and ends of partitions in the order in which they happened.
+//!
+//! Reading begins where the caller says (the lake's checkpoint), never where the group's committed offset or a reset would: the
+//! start goes into the assignment itself, after a check that the log still holds it. A partition that may not be read is kept
+//! in name only, so that the group does not stall: its records are dropped and a fatal error tells why.
+
+use std::time::Duration;
+
+use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::time::EventTime;
+
+mod error;
+mod member;
+pub use error::{SourceError, TakeRefused};
+pub use member::KafkaSource;
+
+/// Called on the polling thread when a partition is assigned: takes it and says where reading begins.
+pub type TakePartition = Box<dyn Fn(&TopicPartition) -> Result<NextOffset, TakeRefused> + Send + Sync>;
+
+/// What a poll gives.
+#[derive(Debug)]
+pub enum SourceEvent<'a> {
+    /// The partition is ours; its start is decided and checked.
+    Assigned(&'a TopicPartition),
+    /// The partition is no longer ours; no record of it follows.
+    Revoked(TopicPartition),
+    Record {
+        partition: &'a TopicPartition,
+        offset: i64,
+        /// When it was published, by the publisher's clock (or the broker's, if its topic says so).
+        timestamp: Option<EventTime>,
+        key: Option<&'a [u8]>,
+        /// Empty also for a record without a value.
+        payload: &'a [u8],
+    },
+    /// All records of the partition below this offset have been given, and the log had no more when it was looked at.
+    EndOfPartition(&'a TopicPartition, NextOffset),
+    Error(SourceError),
+}
+
+/// Where records come from; a test can script one.
+pub trait RecordSource: Send {
+    /// Reads from these topics and no others; partitions arrive as [`SourceEvent::Assigned`].
+    ///
+    /// # Errors
+    /// When the client refuses (a topic name that cannot be).
+    fn subscribe(&mut self, topics: &[String]) -> Result<(), SourceError>;
+
+    /// Gives at most `max` events, waiting at most `timeout` for the first. To be called at least every few seconds, also
+    /// while paused: the group takes a member that does not poll for dead.
+    fn poll(&mut self, max: usize, timeout: Duration, sink: &mut dyn FnMut(SourceEvent<'_>));
+
+    /// Stops the records of all partitions, also of those that are assigned later.
+    fn pause(&mut self);
+
+    /// Goes on after the last record that was given.
+    fn resume(&mut self);
+
+    /// Tells the group's monitors how far the lake has come. Never read back; failures are logged only.
+    fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset);
+
+    /// The end of the log at this moment.
+    ///
+    /// # Errors
+    /// When no broker answers in time; try again.
+    fn log_end(&mut self, partition: &TopicPartition, timeout: Duration) -> Result<NextOffset, SourceError>;
+
+    /// Leaves the group and ends the client; gives up waiting after `patience` (the client's own end can hang).
+    ///
+    /// # Errors
+    /// [`SourceError::NotClosed`]; its thread ends with the process.
+    fn close(self: Box<Self>, patience: Duration) -> Result<(), SourceError>;
+}
