@@ -9,49 +9,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::errors::Findings;
 use super::kind::Kind;
+use super::place::Place;
 use super::schema::{self, CLIENT_PROPERTIES, Entry, Field, MAX_STOCKS, REQUIRED_OF_A_STOCK, STOCK_FIELDS};
-
-/// Origin of what nobody gave.
-pub(super) const DEFAULT: &str = "default";
 
 /// The sound values of one source. No `Debug`: may hold secrets.
 #[derive(Clone, Default)]
 pub(super) struct Layer(pub(super) Map<String, Value>);
-
-/// Where a value stands.
-pub(super) enum Place<'a> {
-    Default,
-    /// Name, and the byte at which each line after the first begins.
-    File(&'a str, Vec<usize>),
-    Variable(&'a str),
-    CommandLine(&'a str),
-}
-
-impl<'a> Place<'a> {
-    pub(super) fn file(name: &'a str, text: &str) -> Self {
-        Place::File(name, text.match_indices('\n').map(|(at, _)| at + 1).collect())
-    }
-
-    /// Origin of the value that begins at this byte.
-    fn origin(&self, at: usize) -> String {
-        match self {
-            Place::Default => DEFAULT.into(),
-            Place::File(name, lines) => format!("{name}:{}", 1 + lines.partition_point(|line| *line <= at)),
-            Place::Variable(name) | Place::CommandLine(name) => (*name).into(),
-        }
-    }
-
-    /// `file:line:column` for broken TOML; the column counts bytes from 1.
-    fn origin_with_column(&self, at: usize) -> String {
-        match self {
-            Place::File(_, lines) => {
-                let start = lines[..lines.partition_point(|line| *line <= at)].last().copied().unwrap_or(0);
-                format!("{}:{}", self.origin(at), 1 + at - start)
-            }
-            _ => self.origin(at),
-        }
-    }
-}
 
 /// Reads a TOML document. Of one that is broken only what breaks it is reported.
 pub(super) fn read(text: &str, place: &Place, findings: &mut Findings) -> Layer {

@@ -5,9 +5,9 @@ use std::fmt;
 use config::{Value, ValueKind};
 use serde_json::json;
 
-use super::document::DEFAULT;
 use super::kind::Kind;
 use super::load::Merged;
+use super::place::DEFAULT;
 use super::schema::{FIELDS, STOCK_FIELDS};
 
 /// One line of `stockstream check`.

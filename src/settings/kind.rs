@@ -97,7 +97,7 @@ fn duration_wanted(min: Duration, max: Duration) -> String {
 }
 
 fn is_window(given: Duration) -> bool {
-    let whole_micros = given.subsec_nanos() % 1000 == 0;
+    let whole_micros = given.subsec_nanos().is_multiple_of(1000);
     given >= Duration::from_secs(1) && whole_micros && WindowSize::new(Span::from(given)).is_some()
 }
 

@@ -2,9 +2,10 @@
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
-use super::document::{DEFAULT, Layer};
+use super::document::Layer;
 use super::effective::Effective;
 use super::errors::{Findings, SettingsErrors};
+use super::place::DEFAULT;
 use super::raw::Raw;
 use super::rules;
 use super::sources::Sources;

@@ -21,6 +21,7 @@ mod effective;
 mod errors;
 mod kind;
 mod load;
+mod place;
 mod plan;
 mod raw;
 mod restart_keys;

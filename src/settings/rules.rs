@@ -4,9 +4,9 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::document::DEFAULT;
 use super::errors::Findings;
 use super::load::Merged;
+use super::place::DEFAULT;
 use super::raw::{Raw, RawKafka, RawSecurity};
 use super::sources::read_bounded;
 use super::text;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::DEFAULT_TOML;
-use super::document::{self, Layer, Place};
+use super::document::{self, Layer};
 use super::errors::Findings;
+use super::place::Place;
 
 /// What a variable begins with that overrides a key: `STOCKSTREAM__MARKET__WINDOW` is `market.window`.
 const PREFIX: &str = "STOCKSTREAM__";

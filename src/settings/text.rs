@@ -80,13 +80,11 @@ fn is_port(text: &str) -> bool {
 /// A word alone must be a level: `tracing` itself would take a misspelt `inof` for the name of a module.
 pub(super) fn log_filter(filter: &str) -> Result<(), String> {
     let known = |directive: &str| {
-        let alone = !directive.contains(['=', '[']);
-        !alone || directive.trim().parse::<tracing::level_filters::LevelFilter>().is_ok()
+        let (directive, alone) = (directive.trim(), !directive.contains(['=', '[']));
+        // An empty text would be a level too.
+        !directive.is_empty() && (!alone || directive.parse::<tracing::level_filters::LevelFilter>().is_ok())
     };
-    if !filter.trim().is_empty()
-        && filter.split(',').all(known)
-        && tracing_subscriber::EnvFilter::try_new(filter).is_ok()
-    {
+    if filter.split(',').all(known) && tracing_subscriber::EnvFilter::try_new(filter).is_ok() {
         Ok(())
     } else {
         Err("must be off, error, warn, info, debug or trace, or a filter such as \"info,stockstream=debug\"".into())

@@ -16,7 +16,9 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use super::sources::read_bounded;
 
 /// How long events are gathered before they are looked at.
-const GATHER: Duration = Duration::from_millis(150);
+const GATHER: Duration = Duration::from_millis(200);
+/// How often the gathered events are looked through.
+const TICK: Duration = Duration::from_millis(100);
 /// How long the content must stay the same before it counts: a file that is being written, or written often, is one change.
 const QUIET: Duration = Duration::from_millis(300);
 /// Content that changes without pause is reported this often all the same.
@@ -143,7 +145,7 @@ impl Directories {
                 let _ = wake.send(Wake::Event);
             }
         };
-        let debouncer = new_debouncer(GATHER, None, notice)
+        let debouncer = new_debouncer(GATHER, Some(TICK), notice)
             .inspect_err(
                 |error| tracing::warn!(%error, "cannot watch the settings files, looking at them every second"),
             )
