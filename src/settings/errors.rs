@@ -1,0 +1,77 @@
+//! What is wrong with the settings: everything at once, each with its key, where it stands and why it is refused.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Full key such as `market.window` or `stocks.AAPL.rate`; empty when a whole file cannot be read.
+    pub key: String,
+    /// `file:line` (`file:line:column` for broken TOML), the name of a variable, or a command line option.
+    pub origin: String,
+    /// Why, and what would be accepted. Never the value of a secret.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "{}: {}", self.origin, self.reason),
+            key => write!(f, "{}: {key}: {}", self.origin, self.reason),
+        }
+    }
+}
+
+/// The settings were refused. Prints one line a problem, and last what to do. The user's fault: trying again without a change
+/// does not help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingsErrors {
+    /// In the order of the sources, inside a file by line; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for SettingsErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{problem}")?;
+        }
+        let (count, what) = (self.problems.len(), if self.problems.len() == 1 { "problem" } else { "problems" });
+        write!(
+            f,
+            "{count} {what} in the settings, nothing of them was applied: correct the above and try `stockstream check`"
+        )
+    }
+}
+
+impl std::error::Error for SettingsErrors {}
+
+/// Problems found so far.
+#[derive(Default)]
+pub(super) struct Findings(Vec<Problem>);
+
+impl Findings {
+    pub(super) fn add(&mut self, key: &str, origin: &str, reason: impl Into<String>) {
+        self.0.push(Problem { key: key.to_owned(), origin: origin.to_owned(), reason: reason.into() });
+    }
+
+    /// Whether the values of these keys are the ones the user meant: none was refused, and no source was unreadable as a whole.
+    pub(super) fn are_sound(&self, keys: &[&str]) -> bool {
+        self.0
+            .iter()
+            .all(|problem| !problem.key.is_empty() && keys.iter().all(|key| !is_or_is_under(&problem.key, key)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_errors(self) -> SettingsErrors {
+        SettingsErrors { problems: self.0 }
+    }
+}
+
+fn is_or_is_under(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
