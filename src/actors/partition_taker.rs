@@ -45,10 +45,10 @@ impl PartitionTaker {
             self.lake.take(partition, |newest| start_from(partition, newest, &self.rules, &self.log))?;
         let needed = checkpoint.resume;
         // The record before the cut is read once more where the log still has it: its fingerprint tells whether it is the same log.
-        let from = checkpoint.log.last_record.map_or(needed, |last| needed.min(NextOffset(last.offset)));
+        let wanted = checkpoint.log.last_record.map_or(needed, |last| needed.min(NextOffset(last.offset)));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.insert(partition.clone(), (chain, checkpoint));
-        Ok(Start { from, needed })
+        Ok(Start { needed, wanted })
     }
 
     /// What was taken, once.

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::tick_producer::PublishTo;
 use crate::kafka::publisher::{Outgoing, PublishRefused};
-use crate::kafka::topics::Router;
+use crate::kafka::route::Router;
 use crate::market::codec::{self, LineContent, MAX_PAYLOAD};
 use crate::market::time::EventTime;
 use crate::messages::lifecycle::{PipelineFailed, ReplayPublished, ReplayedFile, StopProducing};
@@ -111,7 +111,7 @@ impl ReplayProducer {
             }
             self.number += 1;
             match codec::file_line(&line, self.number).content {
-                LineContent::Tick(payload) => return Ok(Some(payload.to_vec())),
+                LineContent::Payload(payload) => return Ok(Some(payload.to_vec())),
                 LineContent::Empty | LineContent::Header => self.file.skipped += 1,
             }
         }

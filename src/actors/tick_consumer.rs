@@ -11,7 +11,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::{info, warn};
 
-use crate::kafka::dead_letters::DeadLetters;
+use crate::kafka::backlog::Backlog;
+use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken};
 use crate::kafka::source::RecordSource;
 use crate::messages::barrier::BarrierOpened;
 use crate::messages::commits::BarrierCommitted;
@@ -49,6 +50,9 @@ pub struct ConsumerOutputs {
     pub lag: Recipient<LagMeasured>,
 }
 
+/// Sends a dead letter, or refuses because too many are under way.
+pub type SendLetter = Box<dyn FnMut(&DeadLetter<'_>) -> Result<(), LetterNotTaken> + Send>;
+
 /// What the consumer goes by.
 pub struct ConsumerParams {
     /// Records of a partition after which a barrier is due even if no window closes.
@@ -57,7 +61,9 @@ pub struct ConsumerParams {
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,
-    pub dead_letters: DeadLetters,
+    pub send_letter: SendLetter,
+    /// Embedded broker: how far reading is, so that producers are held back.
+    pub backlog: Option<Backlog>,
 }
 
 pub struct TickConsumer {
@@ -87,7 +93,7 @@ impl TickConsumer {
     /// Returns whether records came.
     fn read_slice(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
-        let starved = self.credits.are_exhausted() || self.state.waits_for_commits();
+        let starved = self.credits.are_exhausted() || self.state.is_held_up();
         match (starved, self.starved_since) {
             (false, None) => {}
             (false, Some(_)) => {

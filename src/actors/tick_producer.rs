@@ -10,11 +10,12 @@ use tracing::warn;
 
 use super::wall_clock::WallClock;
 use crate::kafka::publisher::{Outgoing, PublishRefused};
-use crate::kafka::topics::Route;
-use crate::market::faults::FaultyStream;
+use crate::kafka::route::Route;
+use crate::market::faults::FaultInjector;
 use crate::market::gbm::PricePath;
 use crate::market::sim_clock::{SimClock, TickSchedule};
 use crate::market::symbol::Symbol;
+use crate::market::tick::WireTick;
 use crate::market::time::EventTime;
 use crate::messages::lifecycle::{LastTick, PipelineFailed, StopProducing};
 
@@ -34,7 +35,7 @@ pub struct Simulation {
     pub path: PricePath,
     pub schedule: TickSchedule,
     pub clock: SimClock,
-    pub faults: FaultyStream,
+    pub faults: FaultInjector,
     /// Wall time between two ticks.
     pub pause: Duration,
 }
@@ -69,7 +70,7 @@ impl TickProducer {
 
     /// Publishes at most a burst. Returns when to go on.
     fn produce(&mut self) -> Result<Duration, String> {
-        let now = self.simulation.clock.now(self.wall.now());
+        let now = self.simulation.clock.now(self.wall.elapsed(), self.wall.now());
         for _ in 0..BURST {
             if self.waiting.is_empty() && !self.simulate(now) {
                 return Ok(self.simulation.pause.max(SHORTEST_PAUSE));
@@ -85,7 +86,9 @@ impl TickProducer {
     fn simulate(&mut self, now: EventTime) -> bool {
         let Some(event_time) = self.simulation.schedule.due(now) else { return false };
         let price = self.simulation.path.next_price();
-        self.simulation.faults.publish(event_time, price, &mut self.waiting);
+        let symbol = self.simulation.symbol.as_str();
+        let tick = WireTick { event_time, symbol, price, volume: None };
+        self.waiting.extend(self.simulation.faults.spoil(&tick).into_iter().map(|line| line.payload));
         self.last = Some(LastTick { event_time, price });
         true
     }

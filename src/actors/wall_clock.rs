@@ -1,28 +1,35 @@
-//! The wall clock as the producers see it.
+//! The clocks of this process, as the producers read them.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::time::Instant;
 
-use crate::market::time::{EventTime, Span};
+use crate::market::time::EventTime;
 
-/// Wall time that only goes forward: read once, then advanced by the monotonic clock, so that a clock set back or forth by an hour
-/// changes nothing.
-#[derive(Clone, Copy, Debug)]
+/// Time since the start by a clock that only advances, and the wall clock, which may be set. A test gives a wall clock of its own.
+#[derive(Clone)]
 pub struct WallClock {
-    started_at: EventTime,
     started: Instant,
+    read: Arc<dyn Fn() -> EventTime + Send + Sync>,
 }
 
 impl WallClock {
+    /// Starts to count now.
     pub fn start() -> Self {
-        Self::starting_at(EventTime::from_micros(Utc::now().timestamp_micros()))
+        Self::reading(|| EventTime::from_micros(Utc::now().timestamp_micros()))
     }
 
-    pub fn starting_at(started_at: EventTime) -> Self {
-        Self { started_at, started: Instant::now() }
+    pub fn reading(read: impl Fn() -> EventTime + Send + Sync + 'static) -> Self {
+        Self { started: Instant::now(), read: Arc::new(read) }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub fn now(&self) -> EventTime {
-        self.started_at + Span::from(self.started.elapsed())
+        (self.read)()
     }
 }

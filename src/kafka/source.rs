@@ -15,7 +15,22 @@ pub use error::{SourceError, TakeRefused};
 pub use member::KafkaSource;
 
 /// Called on the polling thread when a partition is assigned: takes it and says where reading begins.
-pub type TakePartition = Box<dyn Fn(&TopicPartition) -> Result<NextOffset, TakeRefused> + Send + Sync>;
+pub type TakePartition = Box<dyn Fn(&TopicPartition) -> Result<Start, TakeRefused> + Send + Sync>;
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The log must still hold this offset; without it records would be skipped.
+    pub needed: NextOffset,
+    /// An older offset, at most `needed`, to begin at if the log still holds it.
+    pub wanted: NextOffset,
+}
+
+impl Start {
+    pub fn at(offset: NextOffset) -> Self {
+        Self { needed: offset, wanted: offset }
+    }
+}
 
 /// What a poll gives.
 #[derive(Debug)]

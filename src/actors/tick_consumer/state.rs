@@ -1,6 +1,6 @@
 //! The consumer's partitions and what is done with each event of its source.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,14 +8,15 @@ use tracing::{info, warn};
 
 use super::owned::{OwnedPartition, Step, StepRules};
 use super::{ConsumerOutputs, ConsumerParams};
-use crate::kafka::dead_letters::{DeadLetter, DeadLetters};
+use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
 use crate::market::checkpoint::{Checkpoint, Epoch, NextOffset, TopicPartition};
 use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
 use crate::market::symbol::Symbol;
+use crate::market::time::Span;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
-use crate::messages::lifecycle::{DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil};
+use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
 use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
 use crate::messages::stocks::FollowStocks;
@@ -46,6 +47,17 @@ pub struct ConsumerState {
     drained: bool,
     lag: Lag,
     quiet_until: HashMap<&'static str, Instant>,
+    /// Dead letters that were refused for now; at most those of one slice, because nothing is read meanwhile.
+    unsent: VecDeque<UnsentLetter>,
+}
+
+struct UnsentLetter {
+    letter_of: TopicPartition,
+    reason: &'static str,
+    offset: i64,
+    late_by: Option<Span>,
+    key: Option<Vec<u8>>,
+    payload: Vec<u8>,
 }
 
 /// The ends of the logs as last seen, asked for in turn.
@@ -69,6 +81,7 @@ impl ConsumerState {
             drained: false,
             lag: Lag { ends: HashMap::new(), next: 0, due: Instant::now() },
             quiet_until: HashMap::new(),
+            unsent: VecDeque::new(),
         }
     }
 
@@ -142,7 +155,16 @@ impl ConsumerState {
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
         let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
-        self.params.dead_letters.send(&letter);
+        if (self.params.send_letter)(&letter).is_err() {
+            self.unsent.push_back(UnsentLetter {
+                letter_of: partition.clone(),
+                reason: letter.reason,
+                offset,
+                late_by,
+                key: key.map(<[u8]>::to_vec),
+                payload: payload.to_vec(),
+            });
+        }
     }
 
     fn take(&mut self, partition: &TopicPartition) {
@@ -176,19 +198,23 @@ impl ConsumerState {
     pub fn flush(&mut self, credits: &Credits) {
         for owned in &mut self.owned {
             owned.flush(credits);
+            if let Some(backlog) = &self.params.backlog {
+                backlog.read_up_to(&owned.partition, owned.cursor.position());
+            }
         }
     }
 
-    /// Whether commits are so far behind that reading on would only fill memory.
-    pub fn waits_for_commits(&self) -> bool {
+    /// Whether dead letters or commits are so far behind that reading on would only fill memory.
+    pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
+        !self.unsent.is_empty() || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
     }
 
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.
     pub fn advance(&mut self, source: &mut dyn RecordSource) {
         let now = Instant::now();
         self.find_ends(source);
+        self.send_letters();
         let rules = StepRules {
             commit_every: self.params.commit_every,
             idle: self.params.idle,
@@ -199,7 +225,9 @@ impl ConsumerState {
         for owned in &mut self.owned {
             match owned.next_step(&rules, now) {
                 Step::ReadOn => {}
-                Step::Barrier => owned.send_barrier(&self.outputs.barriers),
+                // A commit counts the dead letters below its cut: they go first.
+                Step::Barrier if self.unsent.is_empty() => owned.send_barrier(&self.outputs.barriers),
+                Step::Barrier => {}
                 Step::Finished => finished += 1,
             }
         }
@@ -215,6 +243,23 @@ impl ConsumerState {
         if now >= self.lag.due {
             self.lag.due = now + LAG_INTERVAL;
             self.measure_lag(source);
+        }
+    }
+
+    fn send_letters(&mut self) {
+        while let Some(unsent) = self.unsent.front() {
+            let letter = DeadLetter {
+                reason: unsent.reason,
+                source: &unsent.letter_of,
+                offset: unsent.offset,
+                late_by: unsent.late_by,
+                key: unsent.key.as_deref(),
+                payload: &unsent.payload,
+            };
+            if (self.params.send_letter)(&letter).is_err() {
+                return;
+            }
+            self.unsent.pop_front();
         }
     }
 

@@ -135,13 +135,13 @@ impl KafkaSource {
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
-        let wanted =
+        let start =
             (self.take)(partition).map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
         let (log_start, log_end) = self.log_bounds(partition, deadline)?;
-        if log_start <= wanted && wanted <= log_end {
-            Ok(wanted)
+        if log_start <= start.needed && start.needed <= log_end {
+            Ok(start.wanted.min(start.needed).max(log_start))
         } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted, log_start, log_end })
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log_start, log_end })
         }
     }
 
