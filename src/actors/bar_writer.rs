@@ -15,7 +15,7 @@ use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, TopicPa
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
 use crate::messages::lifecycle::{PipelineFailed, ReportSummary};
-use crate::messages::ownership::{PartitionLost, PartitionTaken};
+use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
 use crate::run_summary::RunSummary;
 use crate::storage::{Chain, CommitError};
 
@@ -32,8 +32,9 @@ pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition) -> bool + Send>;
 
 /// To whom the writer speaks.
 pub struct WriterOutputs {
-    pub committed: Recipient<BarrierCommitted>,
+    pub restore: Recipient<RestoreIndicators>,
     pub bars: Recipient<BarsCommitted>,
+    pub lost: Recipient<PartitionLost>,
     pub failed: Recipient<PipelineFailed>,
 }
 
@@ -54,6 +55,7 @@ struct Owned {
     stage: Stage,
     retry_after: Duration,
     features: FeatureProgress,
+    reply_to: Recipient<BarrierCommitted>,
 }
 
 /// How far the indicator engine is behind the chain: an entry must stay as long as the engine may need it.
@@ -110,7 +112,7 @@ impl BarWriter {
         let outcome = owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary);
         match outcome {
             Ok(None) => {}
-            Ok(Some(committed)) => self.outputs.committed.do_send(committed),
+            Ok(Some(committed)) => owned.reply_to.do_send(committed),
             Err(Stopped::Wait(after)) => {
                 ctx.notify_later(CommitOn(partition.clone(), epoch), after);
             }
@@ -199,7 +201,7 @@ impl Actor for BarWriter {
 impl Handler<PartitionTaken> for BarWriter {
     type Result = ();
 
-    fn handle(&mut self, taken: PartitionTaken, _: &mut Self::Context) {
+    fn handle(&mut self, taken: PartitionTaken, ctx: &mut Self::Context) {
         let owned = Owned {
             epoch: taken.epoch,
             features: FeatureProgress { published: CommitNumber(0), unsaved: VecDeque::from([taken.chain.last()]) },
@@ -208,7 +210,11 @@ impl Handler<PartitionTaken> for BarWriter {
             stage: Stage::Idle,
             retry_after: RETRY_FIRST,
             chain: taken.chain,
+            reply_to: taken.reply_to,
         };
+        let partition = owned.chain.partition().clone();
+        let reply_to = ctx.address().recipient();
+        self.outputs.restore.do_send(RestoreIndicators { partition, epoch: owned.epoch, reply_to });
         self.partitions.insert(owned.chain.partition().clone(), owned);
     }
 }
@@ -219,6 +225,7 @@ impl Handler<PartitionLost> for BarWriter {
     fn handle(&mut self, lost: PartitionLost, _: &mut Self::Context) {
         if self.owned(&lost.partition, lost.epoch).is_some() {
             self.partitions.remove(&lost.partition);
+            self.outputs.lost.do_send(lost);
         }
     }
 }

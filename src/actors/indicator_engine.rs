@@ -26,7 +26,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// To whom the engine speaks.
 pub struct EngineOutputs {
-    pub published: Recipient<FeaturesPublished>,
     pub computed: Recipient<FeaturesComputed>,
     pub failed: Recipient<PipelineFailed>,
 }
@@ -46,6 +45,7 @@ struct Tracked {
     saved: Option<CommitNumber>,
     /// Computed, not yet in the lake, oldest first.
     waiting: VecDeque<(BarsFile, Arc<[FeatureRow]>)>,
+    reply_to: Recipient<FeaturesPublished>,
 }
 
 /// Go on with what is waiting.
@@ -70,7 +70,8 @@ impl IndicatorEngine {
         }
     }
 
-    fn restore(&self, partition: &TopicPartition, epoch: Epoch) -> Result<Tracked, StorageError> {
+    fn restore(&self, restore: &RestoreIndicators) -> Result<Tracked, StorageError> {
+        let partition = &restore.partition;
         let entries = self.lake.entries(partition)?;
         let oldest = entries.first().copied().unwrap_or(CommitNumber(1));
         let saved = self.lake.load_indicators(partition)?.and_then(|bytes| match IndicatorState::from_bytes(&bytes) {
@@ -85,7 +86,14 @@ impl IndicatorEngine {
             Some(state) => state,
             None => self.full_pass(partition, oldest)?,
         };
-        let mut tracked = Tracked { partition: partition.clone(), epoch, state, saved: None, waiting: VecDeque::new() };
+        let mut tracked = Tracked {
+            partition: partition.clone(),
+            epoch: restore.epoch,
+            state,
+            saved: None,
+            waiting: VecDeque::new(),
+            reply_to: restore.reply_to.clone(),
+        };
         for number in entries {
             tracked.take_in(number, &self.lake.read_entry(partition, number)?.rows);
         }
@@ -131,7 +139,7 @@ impl Tracked {
         if self.saved.is_none_or(|saved| self.state.last().0 >= saved.0 + SAVE_EVERY) {
             self.save(lake)?;
         }
-        outputs.published.do_send(FeaturesPublished {
+        self.reply_to.do_send(FeaturesPublished {
             partition: self.partition.clone(),
             epoch: self.epoch,
             published: self.state.last(),
@@ -158,7 +166,7 @@ impl Handler<RestoreIndicators> for IndicatorEngine {
     type Result = ();
 
     fn handle(&mut self, restore: RestoreIndicators, ctx: &mut Self::Context) {
-        match self.restore(&restore.partition, restore.epoch) {
+        match self.restore(&restore) {
             Ok(tracked) => {
                 self.partitions.insert(restore.partition.clone(), tracked);
                 self.publish_on(&restore.partition, ctx);

@@ -19,7 +19,7 @@ use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{CloseSource, DrainStream, Drained, PipelineFailed};
 use crate::messages::live::LagMeasured;
-use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
+use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 
 pub use owned::{IdleRule, SpawnWindow, WindowHandle};
@@ -42,8 +42,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// To whom the consumer speaks.
 pub struct ConsumerOutputs {
     pub taken: Recipient<PartitionTaken>,
-    pub restore: Recipient<RestoreIndicators>,
-    pub lost: [Recipient<PartitionLost>; 2],
+    pub lost: Recipient<PartitionLost>,
     pub barriers: Recipient<BarrierOpened>,
     pub drained: Recipient<Drained>,
     pub failed: Recipient<PipelineFailed>,
@@ -121,6 +120,7 @@ impl Actor for TickConsumer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.state.replies_come_to(ctx.address().recipient());
         ctx.notify(ReadSlice);
     }
 }

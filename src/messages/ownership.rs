@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use actix::Message;
+use actix::{Message, Recipient};
 
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
+use super::commits::{BarrierCommitted, FeaturesPublished};
 use crate::storage::Chain;
 
 /// Consumer to the writer: the partition is ours from this checkpoint on; whoever holds the [`Chain`] may commit.
@@ -14,6 +15,8 @@ pub struct PartitionTaken {
     pub epoch: Epoch,
     pub chain: Chain,
     pub checkpoint: Checkpoint,
+    /// Who waits for the commits.
+    pub reply_to: Recipient<BarrierCommitted>,
 }
 
 impl fmt::Debug for PartitionTaken {
@@ -22,15 +25,23 @@ impl fmt::Debug for PartitionTaken {
     }
 }
 
-/// Consumer to the indicator engine: load the state of this partition and complete what is missing.
-#[derive(Clone, Debug, Message)]
+/// Writer to the indicator engine: load the state of this partition and complete what is missing.
+#[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct RestoreIndicators {
     pub partition: TopicPartition,
     pub epoch: Epoch,
+    /// Who waits for the features, to let go of the entries they were made from.
+    pub reply_to: Recipient<FeaturesPublished>,
 }
 
-/// Consumer to writer and indicator engine: not ours any more; forget it.
+impl fmt::Debug for RestoreIndicators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RestoreIndicators({}, {:?})", self.partition, self.epoch)
+    }
+}
+
+/// Consumer to the writer, and writer to the indicator engine: not ours any more; forget it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct PartitionLost {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -18,7 +19,7 @@ use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
 use crate::messages::live::LagMeasured;
-use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
+use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 use crate::storage::Chain;
 
@@ -37,6 +38,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 pub struct ConsumerState {
     params: ConsumerParams,
     outputs: ConsumerOutputs,
+    /// The consumer's own address, known once it runs.
+    replies: Option<Recipient<BarrierCommitted>>,
     owned: Vec<OwnedPartition>,
     epoch: Epoch,
     /// Partition of every stock that was ever followed: a removed one's open windows still close.
@@ -72,6 +75,7 @@ impl ConsumerState {
         Self {
             params,
             outputs,
+            replies: None,
             owned: Vec::new(),
             epoch: Epoch(0),
             stocks: BTreeMap::new(),
@@ -83,6 +87,10 @@ impl ConsumerState {
             quiet_until: HashMap::new(),
             unsent: VecDeque::new(),
         }
+    }
+
+    pub fn replies_come_to(&mut self, own: Recipient<BarrierCommitted>) {
+        self.replies = Some(own);
     }
 
     /// Reads a slice of events. Returns how many records came.
@@ -178,17 +186,16 @@ impl ConsumerState {
         let cursor = PartitionCursor::new(checkpoint.clone(), stocks);
         let owned = OwnedPartition::new(partition.clone(), self.epoch, cursor, &self.params.spawn_window);
         self.owned.push(owned);
-        self.outputs.taken.do_send(PartitionTaken { epoch: self.epoch, chain, checkpoint });
-        self.outputs.restore.do_send(RestoreIndicators { partition: partition.clone(), epoch: self.epoch });
+        if let Some(reply_to) = self.replies.clone() {
+            self.outputs.taken.do_send(PartitionTaken { epoch: self.epoch, chain, checkpoint, reply_to });
+        }
     }
 
     fn lose(&mut self, partition: &TopicPartition) {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
-        for recipient in &self.outputs.lost {
-            recipient.do_send(PartitionLost { partition: partition.clone(), epoch: owned.epoch });
-        }
+        self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
     fn find(&mut self, partition: &TopicPartition) -> Option<&mut OwnedPartition> {
