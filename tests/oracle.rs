@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use stockstream::market::checkpoint::BarRules;
+use stockstream::market::checkpoint::{BarRules, Checkpoint, NextOffset};
 use stockstream::market::codec;
 use stockstream::market::faults::FaultInjector;
 use stockstream::market::symbol::Symbol;
@@ -20,15 +20,16 @@ fn symbol(text: &str) -> Symbol {
     Symbol::new(text).unwrap()
 }
 
+fn rules() -> BarRules {
+    let window = WindowSize::new(Span::from_secs(300)).unwrap();
+    BarRules { window, lateness: Span::from_secs(600), max_ahead: Span::from_secs(60) }
+}
+
 /// Five-minute windows, ten minutes of lateness, AAPL known from the start.
 fn facts() -> Facts {
-    Facts {
-        window: WindowSize::new(Span::from_secs(300)).unwrap(),
-        lateness: Span::from_secs(600),
-        max_ahead: Span::from_secs(60),
-        known: BTreeMap::from([(symbol("AAPL"), 0)]),
-        forced: Vec::new(),
-    }
+    let mut checkpoint = Checkpoint::genesis(rules(), "cluster");
+    checkpoint.known.insert(symbol("AAPL"), NextOffset(0));
+    Facts::of(&checkpoint)
 }
 
 fn minute(minutes: i64) -> EventTime {
@@ -153,10 +154,8 @@ proptest! {
 
     #[test]
     fn it_counts_what_the_fault_dials_have_sent(seed: u64, share in 0.0_f64..0.25, step in 1_i64..700, count in 0..300_i64) {
-        let facts = facts();
-        let rules = BarRules { window: facts.window, lateness: facts.lateness, max_ahead: facts.max_ahead };
         let dials = FaultDials { late: share, out_of_order: share, duplicate: share, corrupt: share };
-        let mut injector = FaultInjector::new(dials, rules, seed, &symbol("AAPL"), None);
+        let mut injector = FaultInjector::new(dials, rules(), seed, &symbol("AAPL"), None);
         let mut lines = Vec::new();
         for k in 0..count {
             let event_time = EventTime::from_micros(1_747_236_600_000_000 + k * step * 1_000_000);
@@ -164,7 +163,7 @@ proptest! {
         }
         lines.extend(injector.finish());
         let payloads: Vec<Vec<u8>> = lines.into_iter().map(|line| line.payload).collect();
-        let (tally, counts) = (injector.tally(), one_pass(&log(&payloads), &facts).counts);
+        let (tally, counts) = (injector.tally(), one_pass(&log(&payloads), &facts()).counts);
         prop_assert_eq!((counts.late, counts.malformed), (tally.late, tally.corrupt));
         prop_assert_eq!(counts.in_bars + counts.open, tally.honest + tally.out_of_order + tally.duplicate);
         prop_assert_eq!((counts.future, counts.unknown), (0, 0));

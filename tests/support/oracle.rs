@@ -1,12 +1,13 @@
 //! The oracle: what the lake must hold, by one plain pass over a partition's log.
 //!
-//! It shares no decision with the program, not even the reading of a line, only the types of a bar, a symbol and an instant. It
+//! It shares no decision with the program, not even the reading of a line, only plain types: bar, symbol, instant, checkpoint. It
 //! is meant to be obviously right, not fast: all ticks of a window are kept until the end.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike};
 use stockstream::market::bar::Bar;
+use stockstream::market::checkpoint::{BarRules, Checkpoint};
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::{EventTime, Span, WindowSize};
 
@@ -30,6 +31,16 @@ pub struct Facts {
     /// (offset, watermark): the watermark was advanced to this before the record at this offset was read, or the next one that
     /// exists. A watermark restored onto a new log is such an advance at offset 0; the end of the stream is one at the log's end.
     pub forced: Vec<(i64, EventTime)>,
+}
+
+impl Facts {
+    /// As the newest checkpoint of the partition's chain states them; pass over the records below its `cut`.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let BarRules { window, lateness, max_ahead } = checkpoint.rules;
+        let known = checkpoint.known.iter().map(|(symbol, since)| (symbol.clone(), since.0)).collect();
+        let forced = checkpoint.forced.iter().map(|advance| (advance.offset.0, advance.watermark)).collect();
+        Self { window, lateness, max_ahead, known, forced }
+    }
 }
 
 /// Records by what became of them.
