@@ -147,6 +147,13 @@ fn a_symbol_of_any_form_is_left_to_the_consumer() {
 }
 
 #[test]
+fn a_short_epoch_is_not_taken_for_a_date_because_of_what_follows_it() {
+    let tick = decode(b"12,B-A,211.4500,100").unwrap();
+    assert_eq!((tick.event_time.micros(), tick.symbol, tick.volume), (12_000_000, "B-A", Some(100.0)));
+    assert_eq!(decode(b"1,BK-A,1").map(|tick| tick.symbol), Ok("BK-A"));
+}
+
+#[test]
 fn exactly_4_kib_is_the_limit() {
     let line = |symbol: usize| format!("0,{},1", "A".repeat(symbol));
     assert!(decode(line(MAX_PAYLOAD - 4).as_bytes()).is_ok());

@@ -10,14 +10,14 @@ const YEARS_1_TO_9999: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..
 ///
 /// `None` unless it is a timestamp of the wire format whose instant, in UTC, lies in the years 1 to 9999.
 pub(super) fn parse_prefix(line: &[u8]) -> Option<(EventTime, &[u8])> {
-    let (micros, rest) = match line.split_first_chunk::<19>() {
-        Some((date_time, rest)) if date_time[4] == b'-' => {
-            let seconds = seconds(date_time)?;
+    let date_time = line.split_first_chunk().and_then(|(text, rest)| Some((seconds(text)?, rest)));
+    let (micros, rest) = match date_time {
+        Some((seconds, rest)) => {
             let (fraction_micros, rest) = fraction(rest)?;
             let (offset_seconds, rest) = offset(rest)?;
             ((seconds - offset_seconds) * MICROS_PER_SECOND + fraction_micros, rest)
         }
-        _ => epoch_micros(line)?,
+        None => epoch_micros(line)?,
     };
     let rest = rest.strip_prefix(b",")?;
     YEARS_1_TO_9999.contains(&micros).then_some((EventTime::from_micros(micros), rest))
