@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::{info, warn};
 
+use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
 use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken};
 use crate::kafka::source::RecordSource;
@@ -57,6 +58,7 @@ pub struct ConsumerParams {
     /// Records of a partition after which a barrier is due even if no window closes.
     pub commit_every: u64,
     pub idle: IdleRule,
+    pub wall: WallClock,
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,

@@ -82,8 +82,7 @@ impl<'a> Topics<'a> {
     /// See [`TopicsError`]; trying again helps for `Unreachable` and `NoLeader`.
     pub fn ensure(&self, symbols: &[Symbol]) -> Result<(), TopicsError> {
         let wanted = self.wanted(symbols);
-        let config = client::common_config(self.settings, self.bootstrap);
-        let admin: AdminClient<QuietContext> = client::create(&config, QuietContext::default())?;
+        let admin = self.admin()?;
         let found = self.find(&admin)?;
         let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !found.contains_key(&topic.name)).collect();
         if missing.is_empty() {
@@ -94,6 +93,38 @@ impl<'a> Topics<'a> {
             None => self.create(&admin, &missing)?,
         }
         check(&wanted, &self.wait_for_leaders(&admin, &wanted)?)
+    }
+
+    /// The id by which this cluster is told from others.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    pub fn cluster_id(&self) -> Result<String, TopicsError> {
+        if let Some(broker) = self.embedded {
+            return Ok(broker.cluster_id().to_owned());
+        }
+        let admin = self.admin()?;
+        self.find(&admin)?;
+        admin.inner().fetch_cluster_id(ANSWER).ok_or_else(|| self.unreachable(String::from("it tells no cluster id")))
+    }
+
+    /// How many consumers the group has at this moment.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    pub fn group_members(&self) -> Result<usize, TopicsError> {
+        let groups = self.admin()?.inner().fetch_group_list(Some(&self.settings.group_id), ANSWER);
+        let groups = groups.map_err(|error| self.unreachable(error.to_string()))?;
+        Ok(groups.groups().iter().map(|group| group.members().len()).sum())
+    }
+
+    fn admin(&self) -> Result<AdminClient<QuietContext>, TopicsError> {
+        let config = client::common_config(self.settings, self.bootstrap);
+        Ok(client::create(&config, QuietContext::default())?)
+    }
+
+    fn unreachable(&self, reason: String) -> TopicsError {
+        TopicsError::Unreachable { bootstrap: self.bootstrap.to_owned(), reason }
     }
 
     fn wanted(&self, symbols: &[Symbol]) -> Vec<Wanted> {
@@ -109,12 +140,9 @@ impl<'a> Topics<'a> {
     /// Topics that have partitions with a leader, and how many.
     fn find(&self, admin: &AdminClient<QuietContext>) -> Result<BTreeMap<String, i32>, TopicsError> {
         // All topics: to ask for one by name could create it.
-        let metadata = admin.inner().fetch_metadata(None, ANSWER).map_err(|error| TopicsError::Unreachable {
-            bootstrap: self.bootstrap.to_owned(),
-            reason: match error {
-                KafkaError::MetadataFetch(code) => code.to_string(),
-                other => other.to_string(),
-            },
+        let metadata = admin.inner().fetch_metadata(None, ANSWER).map_err(|error| match error {
+            KafkaError::MetadataFetch(code) => self.unreachable(code.to_string()),
+            other => self.unreachable(other.to_string()),
         })?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
         let led = topics.filter(|topic| topic.partitions().iter().all(|partition| partition.leader() >= 0));

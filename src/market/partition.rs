@@ -4,11 +4,13 @@
 //! the log was cut into batches changes nothing. Late, malformed, future and unknown ticks do not move the watermark.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use super::checkpoint::{Checkpoint, Counters, Fingerprint, ForcedAdvance, NextOffset};
 use super::codec::{self, Malformed};
+use super::sim_clock::idle_event_time;
 use super::symbol::Symbol;
 use super::tick::{Tick, WireTick};
 use super::time::{EventTime, Span};
@@ -272,11 +274,11 @@ impl PartitionCursor {
     }
 
     /// Where an idle partition's watermark may go: to the next end of an open window, once event time would have passed it if the
-    /// stream had gone on at `speed` (event seconds a wall second) during the `silence`.
-    pub fn idle_advance(&self, silence: std::time::Duration, speed: f64) -> Option<EventTime> {
+    /// stream had gone on at `speed` (event seconds a wall second) during the `silence`, no later than the `wall` clock.
+    pub fn idle_advance(&self, silence: Duration, speed: f64, wall: EventTime) -> Option<EventTime> {
         let end = *self.open_ends.first().filter(|_| !self.is_replaying())?;
-        let elapsed = Span::from_micros((silence.as_secs_f64() * speed * 1e6) as i64);
-        (self.newest_event + elapsed >= end + self.base.rules.lateness).then_some(end)
+        let reached = idle_event_time(self.newest_event, silence, speed, wall);
+        (reached >= end + self.base.rules.lateness).then_some(end)
     }
 
     /// Advances the watermark without a tick. Must be followed by a barrier of its own before the next record is read.

@@ -11,6 +11,7 @@ use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
 use crate::market::partition::{PartitionCursor, Record, Slot, Verdict};
 use crate::market::symbol::Symbol;
 use crate::market::tick::Tick;
+use crate::market::time::EventTime;
 use crate::messages::barrier::{BarrierOpened, CloseWindows};
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::OpenWindows;
@@ -160,7 +161,7 @@ impl OwnedPartition {
         if !self.at_end || fed || silence < rules.idle.timeout {
             return Step::ReadOn;
         }
-        match self.cursor.idle_advance(silence, rules.idle.speed) {
+        match self.cursor.idle_advance(silence, rules.idle.speed, rules.wall) {
             Some(end) => {
                 self.cursor.force(end);
                 Step::Barrier
@@ -192,6 +193,8 @@ pub struct StepRules<'a> {
     /// Records after which a barrier is due even if no window closes.
     pub commit_every: u64,
     pub idle: IdleRule,
+    /// The wall clock now.
+    pub wall: EventTime,
     pub draining: Option<OpenWindows>,
     /// Whether a producer of this process feeds the partition.
     pub is_fed: &'a dyn Fn(&TopicPartition) -> bool,

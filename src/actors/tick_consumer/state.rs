@@ -225,6 +225,7 @@ impl ConsumerState {
         let rules = StepRules {
             commit_every: self.params.commit_every,
             idle: self.params.idle,
+            wall: self.params.wall.now(),
             draining: self.draining.map(|drain| drain.open_windows),
             is_fed: &|partition| self.fed.contains(partition),
         };
