@@ -1,1 +1,36 @@
-//! (to be written)
+//! Where it goes: the lake, a directory of Parquet files that anybody can read, and the chains of commits behind it.
+//!
+//! # Layout
+//!
+//! - [`lake`]: a lake opened by one process: identity, locks, what a partition has.
+//! - [`chain`]: ownership of one partition's numbered chain. Taking it, committing, forgetting.
+//! - [`mending`]: what a taker does about a damaged or missing newest entry.
+//! - [`features`]: features files and saved indicator state.
+//! - [`reader`]: published files, for `show` and `verify`.
+//! - [`layout`]: every path and name of the lake.
+//! - [`store`]: the few operations all of the above is made of; [`posix`]: those on a local file system.
+//! - [`parquet`]: rows to bytes and back. Nothing outside it names arrow2 or parquet2.
+//!
+//! Beware: the order of steps in [`chain`] is the exactly-once promise. Nothing there may rely on more than [`store::Store`]
+//! promises.
+
+pub mod chain;
+pub mod error;
+pub mod features;
+pub mod lake;
+pub mod layout;
+pub mod mending;
+pub mod parquet;
+pub mod posix;
+pub mod reader;
+pub mod store;
+
+#[cfg(test)]
+mod testing;
+
+pub use chain::{Chain, CommitError};
+pub use error::StorageError;
+pub use features::FeaturesOutcome;
+pub use lake::{Lake, LakeIdentity, Sharing};
+pub use layout::{BarsFile, Dataset};
+pub use reader::PublishedFile;

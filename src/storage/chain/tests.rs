@@ -1,0 +1,352 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::settings::Compression;
+use crate::storage::posix::PosixStore;
+use crate::storage::testing::*;
+use crate::storage::{FeaturesOutcome, Sharing};
+
+fn lake() -> (tempfile::TempDir, Lake) {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path(), Sharing::Shared);
+    (dir, lake)
+}
+
+fn take(lake: &Lake) -> (Chain, Checkpoint) {
+    lake.take(&partition(), go_on).unwrap()
+}
+
+/// Takes the partition and commits what is missing of the first `steps` commits.
+fn finish(lake: &Lake, steps: i64) -> Result<(), CommitError> {
+    let (mut chain, checkpoint) = lake.take(&partition(), go_on)?;
+    for n in next_step(&checkpoint)..steps {
+        chain.commit(&step(n))?;
+        chain.prune(chain.last())?;
+    }
+    Ok(())
+}
+
+fn entry_path(dir: &Path, number: u64) -> std::path::PathBuf {
+    dir.join(layout::entry(&partition(), CommitNumber(number)))
+}
+
+#[test]
+fn commits_are_numbered_published_and_read_back() {
+    let (dir, lake) = lake();
+    let (mut chain, checkpoint) = take(&lake);
+    assert_eq!((chain.last(), checkpoint), (CommitNumber(1), genesis()));
+    let file = chain.commit(&step(0)).unwrap().unwrap();
+    assert_eq!(file.path(Dataset::Bars), "bars/date=2025-05-14/stock_topic.AAPL-0-000000002.parquet");
+    let empty = Commit { rows: [].into(), checkpoint: step(0).checkpoint };
+    assert_eq!(chain.commit(&empty).unwrap(), None);
+    assert_eq!(lake.read_entry(&partition(), CommitNumber(2)).unwrap(), step(0));
+    assert_eq!(lake.entries(&partition()).unwrap(), [1, 2, 3].map(CommitNumber));
+    assert_eq!(lake.newest_checkpoint(&partition()).unwrap(), Some(empty.checkpoint));
+    assert_eq!(lake.partitions().unwrap(), [partition()]);
+    assert_holds_exactly(&lake, dir.path(), 1);
+}
+
+#[test]
+fn a_former_owner_is_fenced_at_its_next_commit_and_ever_after() {
+    let (dir, lake) = lake();
+    let (mut former, _) = take(&lake);
+    former.commit(&step(0)).unwrap();
+    let (mut owner, checkpoint) = take(&lake);
+    assert_eq!(checkpoint, step(0).checkpoint);
+    for _ in 0..2 {
+        assert!(matches!(former.commit(&step(1)), Err(CommitError::Fenced)));
+    }
+    owner.commit(&step(1)).unwrap();
+    assert_holds_exactly(&lake, dir.path(), 2);
+}
+
+#[test]
+fn a_former_owner_is_fenced_also_when_its_number_is_free_again() {
+    let (dir, lake) = lake();
+    let (mut former, _) = take(&lake);
+    finish(&lake, 12).unwrap();
+    assert!(lake.entries(&partition()).unwrap()[0] > CommitNumber(2));
+    assert!(matches!(former.commit(&step(0)), Err(CommitError::Fenced)));
+    assert_holds_exactly(&lake, dir.path(), 12);
+}
+
+#[test]
+fn of_two_owners_that_commit_at_once_exactly_one_wins() {
+    for round in 0..20 {
+        let (dir, lake) = lake();
+        let chains = [take(&lake).0, take(&lake).0];
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let commit = |mut chain: Chain| scope.spawn(move || chain.commit(&step(0)));
+            chains.map(commit).into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(matches!(results[0], Err(CommitError::Fenced)), "round {round}: {results:?}");
+        assert!(results[1].is_ok(), "round {round}: {results:?}");
+        assert_holds_exactly(&lake, dir.path(), 1);
+    }
+}
+
+#[test]
+fn of_many_takers_at_once_all_get_numbers_of_their_own_and_the_last_one_stays() {
+    let (_dir, lake) = lake();
+    let mut chains: Vec<Chain> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| take(&lake).0)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    chains.sort_by_key(Chain::last);
+    assert!(chains.windows(2).all(|pair| pair[0].last() < pair[1].last()));
+    let mut last = chains.pop().unwrap();
+    assert!(chains.iter_mut().all(|chain| matches!(chain.commit(&step(0)), Err(CommitError::Fenced))));
+    last.commit(&step(0)).unwrap();
+}
+
+#[test]
+fn a_taker_publishes_what_its_predecessor_only_committed() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let file = chain.commit(&step(0)).unwrap().unwrap();
+    std::fs::remove_file(dir.path().join(file.path(Dataset::Bars))).unwrap();
+    take(&lake);
+    assert_holds_exactly(&lake, dir.path(), 1);
+}
+
+#[test]
+fn a_refused_start_changes_nothing() {
+    let (_dir, lake) = lake();
+    #[derive(Debug)]
+    enum Refusal {
+        OtherLog,
+        Storage,
+    }
+    impl From<StorageError> for Refusal {
+        fn from(_: StorageError) -> Self {
+            Refusal::Storage
+        }
+    }
+    let refused = lake.take(&partition(), |_| Err(Refusal::OtherLog)).err().unwrap();
+    assert!(matches!(refused, Refusal::OtherLog), "not {:?}", Refusal::Storage);
+    assert_eq!(lake.entries(&partition()).unwrap(), []);
+}
+
+#[test]
+fn old_entries_go_but_never_the_last_four_nor_what_is_still_needed() {
+    let (_dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    for n in 0..9 {
+        chain.commit(&step(n)).unwrap();
+    }
+    chain.prune(CommitNumber(3)).unwrap();
+    assert_eq!(lake.entries(&partition()).unwrap()[0], CommitNumber(3));
+    chain.prune(CommitNumber(10)).unwrap();
+    assert_eq!(lake.entries(&partition()).unwrap(), [7, 8, 9, 10].map(CommitNumber));
+}
+
+#[test]
+fn rows_of_two_dates_or_out_of_order_are_refused_and_the_chain_goes_on() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let rows = |rows: Vec<_>| Commit { rows: rows.into(), checkpoint: genesis() };
+    for bad in [vec![bar("A", 0), bar("A", 300)], vec![bar("B", 0), bar("A", 0)], vec![bar("A", 0), bar("A", 0)]] {
+        let refused = chain.commit(&rows(bad));
+        assert!(matches!(refused, Err(CommitError::Storage(StorageError::Unwritable { .. }))), "{refused:?}");
+    }
+    chain.commit(&step(0)).unwrap();
+    assert_holds_exactly(&lake, dir.path(), 1);
+}
+
+/// Runs the steps over a store that fails at operation `at`; whether it got that far.
+fn run_with_fault(dir: &Path, fault: Fault, at: usize, run: impl FnOnce(&Lake)) -> bool {
+    let count = Arc::new(AtomicUsize::new(0));
+    let store = PosixStore::open(dir, Sharing::Exclusive).unwrap();
+    let faulty = FaultyStore { store, fault, at, count: count.clone() };
+    if let Ok(lake) = Lake::over(Box::new(faulty), Compression::Zstd, &identity()) {
+        run(&lake);
+    }
+    count.load(std::sync::atomic::Ordering::SeqCst) > at
+}
+
+#[test]
+fn death_at_any_step_of_a_start_or_commit_leaves_a_lake_that_the_next_start_brings_right() {
+    for fault in [Fault::DeathBefore, Fault::DeathAfter] {
+        for at in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            // 18 to 22 crosses a midnight
+            finish(&open(dir.path(), Sharing::Exclusive), 18).unwrap();
+            let reached = run_with_fault(dir.path(), fault, at, |lake| drop(finish(lake, 22)));
+            let lake = open(dir.path(), Sharing::Exclusive);
+            finish(&lake, 23).unwrap_or_else(|e| panic!("{fault:?} {at}: {e}"));
+            assert_holds_exactly(&lake, dir.path(), 23);
+            if !reached {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_commit_refused_at_any_step_is_completed_by_repeating_it() {
+    for fault in [Fault::Refusal, Fault::LateRefusal] {
+        for at in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let reached = run_with_fault(dir.path(), fault, at, |lake| {
+                let Ok((mut chain, _)) = lake.take(&partition(), go_on) else { return };
+                for n in 0..2 {
+                    let first = chain.commit(&step(n));
+                    let file = first.or_else(|error| {
+                        assert!(
+                            matches!(&error, CommitError::Storage(e) if e.is_retriable()),
+                            "{fault:?} {at}: {error}"
+                        );
+                        chain.commit(&step(n))
+                    });
+                    assert!(file.unwrap().is_some(), "{fault:?} {at}");
+                }
+                assert_eq!(
+                    chain.last(),
+                    CommitNumber(lake.entries(&partition()).map_or(chain.last().0, |n| n.len() as u64))
+                );
+                assert_holds_exactly(&open_shared_view(dir.path()), dir.path(), 2);
+            });
+            if !reached {
+                break;
+            }
+        }
+    }
+}
+
+fn open_shared_view(dir: &Path) -> Lake {
+    Lake::open_read_only(dir).unwrap()
+}
+
+#[test]
+fn another_commit_cannot_follow_an_interrupted_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for at in 0.. {
+        let reached = run_with_fault(dir.path(), Fault::Refusal, at, |lake| {
+            let Ok((mut chain, _)) = lake.take(&partition(), go_on) else { return };
+            if chain.commit(&step(0)).is_err() {
+                assert!(matches!(chain.commit(&step(1)), Err(CommitError::Fenced)));
+            }
+        });
+        if !reached {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_entry_is_put_aside_and_made_again() {
+    for damage in [&b""[..], b"PAR1", b"PAR1 garbage PAR1"] {
+        let (dir, lake) = lake();
+        let (mut chain, _) = take(&lake);
+        chain.commit(&step(0)).unwrap();
+        let file = chain.commit(&step(1)).unwrap().unwrap();
+        lake.publish_features(&file, &features_of(&step(1))).unwrap();
+        lake.save_indicators(&partition(), b"includes it").unwrap();
+        // the published name is the same file
+        std::fs::write(entry_path(dir.path(), 3), damage).unwrap();
+        assert_eq!(lake.newest_checkpoint(&partition()).unwrap(), Some(step(0).checkpoint));
+        let (mut chain, checkpoint) = take(&lake);
+        assert_eq!((chain.last(), &checkpoint), (CommitNumber(4), &step(0).checkpoint));
+        assert!(dir.path().join(layout::quarantined(&partition(), CommitNumber(3))).exists());
+        assert_eq!(published(dir.path(), Dataset::Features), [] as [std::path::PathBuf; 0]);
+        assert_eq!(lake.load_indicators(&partition()).unwrap(), None);
+        chain.commit(&step(1)).unwrap();
+        assert_holds_exactly(&lake, dir.path(), 2);
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_restored_from_a_published_copy() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    chain.commit(&step(0)).unwrap();
+    let entry = entry_path(dir.path(), 2);
+    std::fs::remove_file(&entry).unwrap();
+    std::fs::write(&entry, b"a copied lake has two files, and one is torn").unwrap();
+    let (_, checkpoint) = take(&lake);
+    assert_eq!(checkpoint, step(0).checkpoint);
+    assert_eq!(lake.read_entry(&partition(), CommitNumber(2)).unwrap(), step(0));
+    assert_holds_exactly(&lake, dir.path(), 1);
+}
+
+#[test]
+fn entries_deleted_from_a_chain_come_back_from_the_published_files() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    for n in 0..3 {
+        chain.commit(&step(n)).unwrap();
+    }
+    for number in [3, 4] {
+        std::fs::remove_file(entry_path(dir.path(), number)).unwrap();
+    }
+    let (mut chain, checkpoint) = take(&lake);
+    assert_eq!((chain.last(), checkpoint), (CommitNumber(5), step(2).checkpoint));
+    chain.commit(&step(3)).unwrap();
+    std::fs::remove_dir_all(dir.path().join(layout::chain_dir(&partition()))).unwrap();
+    let (chain, checkpoint) = take(&lake);
+    assert_eq!((chain.last(), checkpoint), (CommitNumber(7), step(3).checkpoint));
+    assert_holds_exactly(&lake, dir.path(), 4);
+}
+
+#[test]
+fn a_published_file_ahead_of_its_chain_that_is_damaged_stops_the_start() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let file = chain.commit(&step(0)).unwrap().unwrap();
+    std::fs::remove_file(entry_path(dir.path(), 2)).unwrap();
+    std::fs::write(dir.path().join(file.path(Dataset::Bars)), b"torn").unwrap();
+    let refused = lake.take(&partition(), go_on).err().unwrap();
+    assert!(matches!(refused, StorageError::AheadOfChain { .. }), "{refused}");
+}
+
+#[test]
+fn a_chain_of_which_nothing_is_readable_is_refused_unless_it_is_whole() {
+    let (dir, lake) = lake();
+    finish(&lake, 10).unwrap();
+    for number in lake.entries(&partition()).unwrap() {
+        std::fs::write(entry_path(dir.path(), number.0), b"torn").unwrap();
+    }
+    let refused = lake.take(&partition(), go_on).err().unwrap();
+    assert!(matches!(refused, StorageError::ChainLost { .. }), "{refused}");
+    assert_eq!(published(dir.path(), Dataset::Bars).len(), 10, "and nothing is withdrawn");
+
+    let (dir, lake) = self::lake();
+    take(&lake).0.commit(&step(0)).unwrap();
+    for number in [1, 2] {
+        std::fs::write(entry_path(dir.path(), number), b"torn").unwrap();
+    }
+    let (mut chain, checkpoint) = take(&lake);
+    assert_eq!((chain.last(), checkpoint), (CommitNumber(3), genesis()));
+    chain.commit(&step(0)).unwrap();
+    assert_holds_exactly(&lake, dir.path(), 1);
+}
+
+#[test]
+fn one_that_takes_the_name_of_a_quarantined_entry_is_fenced() {
+    let (dir, lake) = lake();
+    let (mut paused, _) = take(&lake);
+    std::fs::write(dir.path().join(layout::quarantined(&partition(), CommitNumber(2))), b"torn").unwrap();
+    assert!(matches!(paused.commit(&step(0)), Err(CommitError::Fenced)));
+    assert_eq!(lake.entries(&partition()).unwrap(), [CommitNumber(1)], "and its entry does not count");
+    let (_, checkpoint) = take(&lake);
+    assert_eq!(checkpoint, genesis());
+    assert_holds_exactly(&lake, dir.path(), 0);
+}
+
+#[test]
+fn features_stand_only_beside_their_bars() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let file = chain.commit(&step(0)).unwrap().unwrap();
+    let rows = features_of(&step(0));
+    assert!(!lake.has_features(&file));
+    assert_eq!(lake.publish_features(&file, &rows).unwrap(), FeaturesOutcome::Published);
+    assert_eq!(lake.publish_features(&file, &rows).unwrap(), FeaturesOutcome::AlreadyThere);
+    assert!(lake.has_features(&file));
+    let late = chain.commit(&step(1)).unwrap().unwrap();
+    std::fs::remove_file(dir.path().join(late.path(Dataset::Bars))).unwrap();
+    assert_eq!(lake.publish_features(&late, &features_of(&step(1))).unwrap(), FeaturesOutcome::BarsGone);
+    assert!(!lake.has_features(&late));
+}

@@ -1,0 +1,163 @@
+//! What can go wrong with the lake, whose fault it is and whether a retry helps.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::parquet::Unreadable;
+
+/// What was being done to a path when the system refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Create,
+    Open,
+    Read,
+    List,
+    Write,
+    /// fsync of a file or directory.
+    Sync,
+    Link,
+    Rename,
+    Remove,
+    Lock,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Create => "create",
+            Action::Open => "open",
+            Action::Read => "read",
+            Action::List => "list",
+            Action::Write => "write",
+            Action::Sync => "make durable (fsync)",
+            Action::Link => "link",
+            Action::Rename => "rename",
+            Action::Remove => "remove",
+            Action::Lock => "lock",
+        })
+    }
+}
+
+/// Why the lake could not be read or written. Each names the path and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    Io { action: Action, path: PathBuf, source: io::Error },
+    #[error("{path} is not a directory; give another one with --lake")]
+    NotADirectory { path: PathBuf },
+    #[error("{path} is no lake: it has neither `bars` nor `state`; give the directory of a lake with --lake")]
+    NoLake { path: PathBuf },
+    #[error("the lake {path} is in use by {holder}; stop that process or give another directory with --lake")]
+    InUse { path: PathBuf, holder: String },
+    #[error(
+        "the lake {path} belongs to {what} `{recorded}`, this process has `{given}`; use the settings the lake was made \
+         with or give another directory with --lake"
+    )]
+    OtherIdentity { path: PathBuf, what: &'static str, recorded: String, given: String },
+    #[error("{path} is not readable as the lake's identity: {reason}; restore it from a copy, or give another --lake")]
+    BadIdentity { path: PathBuf, reason: String },
+    #[error("{path} was opened for reading only")]
+    ReadOnly { path: PathBuf },
+    #[error("{path} does not exist")]
+    Missing { path: PathBuf },
+    #[error(
+        "{path} is damaged or was not written by stockstream: {reason}; restore it from a copy, or move it out of the lake"
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{path} has format version {version}, newer than this program knows; use the newer program")]
+    Newer { path: PathBuf, version: u32 },
+    #[error(
+        "no entry of the chain {path} is readable, and older ones are gone, so its bars cannot be told from new ones: \
+         {reason}; restore the directory from a copy, or start a new lake"
+    )]
+    ChainLost { path: PathBuf, reason: String },
+    #[error(
+        "{path} is newer than everything in its chain, and cannot be taken back into it: {reason}; restore the chain's \
+             directory from a copy, or move the file out of the lake"
+    )]
+    AheadOfChain { path: PathBuf, reason: String },
+    #[error("the name of partition `{name}` cannot be a directory name; use another topic template")]
+    UnusableName { name: String },
+    #[error("these rows cannot be written to {path}: {reason}")]
+    Unwritable { path: PathBuf, reason: String },
+    #[error("{path} changed hands again and again while it was being taken; other processes are taking it too")]
+    Contended { path: PathBuf },
+}
+
+impl StorageError {
+    /// Whether doing the same again, after a pause, may succeed: a full disk or quota, an interrupted call, a failed write or
+    /// fsync (the bytes are then written anew under another name).
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            StorageError::Io { action, source, .. } => {
+                let passing = matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull
+                        | io::ErrorKind::QuotaExceeded
+                        | io::ErrorKind::Interrupted
+                        | io::ErrorKind::WouldBlock
+                );
+                let input_output = source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+                passing || (input_output && matches!(action, Action::Sync | Action::Write))
+            }
+            StorageError::Contended { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The file at `path` could not be decoded.
+    pub(crate) fn unreadable(path: PathBuf, why: Unreadable) -> Self {
+        match why {
+            Unreadable::Damaged(reason) => StorageError::Damaged { path, reason },
+            Unreadable::Newer(version) => StorageError::Newer { path, version },
+        }
+    }
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; give this user the right to write there, or another directory with --lake"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; the file system is mounted read-only, give another directory with --lake"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        io::ErrorKind::NotADirectory => "; a part of the path is a file, give another directory with --lake",
+        io::ErrorKind::Unsupported | io::ErrorKind::CrossesDevices => {
+            "; the whole lake must lie on one local file system with hard links"
+        }
+        _ if source.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) => {
+            "; the whole lake must lie on one local file system with hard links"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(action: Action, errno: rustix::io::Errno) -> StorageError {
+        let source = io::Error::from_raw_os_error(errno.raw_os_error());
+        StorageError::Io { action, path: PathBuf::from("lake/x"), source }
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_a_retry_and_a_refusal_is_not() {
+        use rustix::io::Errno;
+        for errno in [Errno::NOSPC, Errno::DQUOT, Errno::INTR, Errno::AGAIN] {
+            assert!(failed(Action::Write, errno).is_retriable(), "{errno}");
+        }
+        assert!(failed(Action::Sync, Errno::IO).is_retriable());
+        assert!(!failed(Action::Read, Errno::IO).is_retriable());
+        assert!(!failed(Action::Write, Errno::ACCESS).is_retriable());
+    }
+
+    #[test]
+    fn a_message_names_the_path_and_what_to_do() {
+        let text = failed(Action::Write, rustix::io::Errno::NOSPC).to_string();
+        assert!(text.contains("lake/x") && text.contains("free some space"), "{text}");
+    }
+}

@@ -1,0 +1,164 @@
+//! What a taker does about a chain that is not as its owners left it.
+//!
+//! - **The newest entry is unreadable** (a flipped bit, a torn copy). If its published file is a good copy (in a lake that was
+//!   copied they are no longer one file) the entry is restored from it. Else its published rows and their features are
+//!   withdrawn, the partition's saved indicators dropped, and the entry is put aside as `<n>.parquet.quarantined`: the entry
+//!   before it says where to go on, and the log makes the rows again under a new number. The number stays taken.
+//! - **`bars/` holds a higher number than the chain** (somebody deleted from `state/`). The file is taken back into the chain,
+//!   for it carries its checkpoint; if it is unreadable, the partition is refused. Only the dates are listed that a later
+//!   commit can have: rows of a later commit end above the checkpoint's watermark. A partition without any entry has all dates
+//!   listed, once in its life.
+//! - **No entry is readable**: refused, unless nothing was ever removed from the chain; then all is withdrawn and made again.
+//!
+//! Everything here can be interrupted and begins again: the entry is put aside last.
+
+use std::collections::BTreeSet;
+
+use super::lake::{Lake, decode_as, valid};
+use super::layout::{self, BarsFile, Dataset, EntryName};
+use super::parquet::Unreadable;
+use super::{StorageError, store::Put};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::time::EventTime;
+
+/// The newest entry of a chain, `None` when there is none at all.
+type Newest = Option<(CommitNumber, Commit)>;
+
+impl Lake {
+    /// The newest entry; the outer `None` when something was mended or has changed, and the chain is to be read again.
+    pub(super) fn newest_or_mend(
+        &self,
+        partition: &TopicPartition,
+        names: &[EntryName],
+    ) -> Result<Option<Newest>, StorageError> {
+        let mut damaged = Vec::new();
+        for number in valid(names).into_iter().rev() {
+            match self.look_at_entry(partition, number)? {
+                None => return Ok(None),
+                Some(Ok(commit)) if damaged.is_empty() => return Ok(Some(Some((number, commit)))),
+                Some(Ok(_)) => {
+                    self.mend(partition, &damaged)?;
+                    return Ok(None);
+                }
+                Some(Err(Unreadable::Damaged(reason))) => damaged.push((number, reason)),
+                Some(Err(why)) => {
+                    let path = self.store().locate(&layout::entry(partition, number));
+                    return Err(StorageError::unreadable(path, why));
+                }
+            }
+        }
+        let taken: BTreeSet<u64> = names.iter().map(|name| name.number().0).collect();
+        let nothing_removed = taken.iter().copied().eq(1..=taken.len() as u64);
+        if let Some((newest, reason)) = damaged.first() {
+            if nothing_removed {
+                self.mend(partition, &damaged)?;
+            } else if !self.restore(partition, *newest)? {
+                return Err(self.chain_lost(partition, reason));
+            }
+            return Ok(None);
+        }
+        if nothing_removed { Ok(Some(None)) } else { Err(self.chain_lost(partition, "all entries are quarantined")) }
+    }
+
+    fn chain_lost(&self, partition: &TopicPartition, reason: &str) -> StorageError {
+        let path = self.store().locate(&layout::chain_dir(partition));
+        StorageError::ChainLost { path, reason: reason.to_owned() }
+    }
+
+    /// Restores or puts aside unreadable entries, the newest first.
+    fn mend(&self, partition: &TopicPartition, damaged: &[(CommitNumber, String)]) -> Result<(), StorageError> {
+        for (number, reason) in damaged {
+            if self.restore(partition, *number)? {
+                return Ok(());
+            }
+            tracing::warn!(%partition, %number, reason, "unreadable entry put aside, its rows will be made again");
+            for file in self.published(partition, *number)? {
+                // bars first: features are only published beside them
+                self.store().retract(&file.path(Dataset::Bars))?;
+                self.store().retract(&file.path(Dataset::Features))?;
+            }
+            self.store().remove(&layout::indicators(partition))?;
+            let (from, to) = (layout::entry(partition, *number), layout::quarantined(partition, *number));
+            self.store().set_aside(&from, &to)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a good published copy in the place of an unreadable entry; whether there was one.
+    fn restore(&self, partition: &TopicPartition, number: CommitNumber) -> Result<bool, StorageError> {
+        for file in self.published(partition, number)? {
+            let Some(bytes) = self.store().get(&file.path(Dataset::Bars))? else { continue };
+            if decode_as(&bytes, partition, number).is_ok() {
+                self.store().replace(&layout::entry(partition, number), &bytes)?;
+                tracing::warn!(%partition, %number, "unreadable entry restored from its published copy");
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where a commit stands in the datasets, whatever its date: one look a date.
+    fn published(&self, partition: &TopicPartition, number: CommitNumber) -> Result<Vec<BarsFile>, StorageError> {
+        let mut files = Vec::new();
+        let dates: BTreeSet<String> =
+            self.dates(Dataset::Bars)?.into_iter().chain(self.dates(Dataset::Features)?).collect();
+        for date in dates {
+            let file = BarsFile { partition: partition.clone(), number, date };
+            if self.store().exists(&file.path(Dataset::Bars))? || self.store().exists(&file.path(Dataset::Features))? {
+                files.push(file);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Takes the highest published commit above the newest entry back into the chain; whether anything was found, so that the
+    /// chain is to be read again.
+    pub(super) fn take_back_published(
+        &self,
+        partition: &TopicPartition,
+        names: &[EntryName],
+        newest: Option<&(CommitNumber, Commit)>,
+    ) -> Result<bool, StorageError> {
+        let above = newest.map_or(CommitNumber(0), |(number, _)| *number);
+        let first_date = newest.and_then(|(_, commit)| first_later_date(&commit.checkpoint));
+        let mut highest: Option<BarsFile> = None;
+        for date in self.dates(Dataset::Bars)? {
+            if first_date.as_ref().is_some_and(|first| date < *first) {
+                continue;
+            }
+            for name in self.store().list(&Dataset::Bars.date_dir(&date))? {
+                let Some((of, number)) = layout::parse_public_name(&name) else { continue };
+                if of == *partition && number > highest.as_ref().map_or(above, |file| file.number) {
+                    highest = Some(BarsFile { partition: of, number, date: date.clone() });
+                }
+            }
+        }
+        let Some(file) = highest else { return Ok(false) };
+        // another owner may have gone on since the chain was listed
+        if self.entry_names(partition)? != names {
+            return Ok(true);
+        }
+        let path = file.path(Dataset::Bars);
+        let Some(bytes) = self.store().get(&path)? else { return Ok(true) };
+        let refuse = |reason| Err(StorageError::AheadOfChain { path: self.store().locate(&path), reason });
+        match decode_as(&bytes, partition, file.number) {
+            Err(why) => return refuse(why.to_string()),
+            Ok(_) if names.contains(&EntryName::Quarantined(file.number)) => {
+                return refuse(String::from("its entry is quarantined, its rows may stand under another number"));
+            }
+            // taken meanwhile: the next reading tells
+            Ok(_) => {
+                let entry = layout::entry(partition, file.number);
+                let (Put::Done | Put::Exists) = self.store().put_if_absent(&entry, &bytes)?;
+            }
+        }
+        tracing::warn!(%partition, number = %file.number, "published file taken back into its chain");
+        Ok(true)
+    }
+}
+
+/// The first date that a commit after this checkpoint can have rows of: their windows end above its watermark. `None`: any.
+fn first_later_date(checkpoint: &Checkpoint) -> Option<String> {
+    let bounded = checkpoint.watermark != EventTime::MIN;
+    bounded.then(|| (checkpoint.watermark - checkpoint.rules.window.span()).date())
+}

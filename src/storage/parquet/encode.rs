@@ -1,0 +1,87 @@
+//! A table to the bytes of a file.
+//!
+//! parquet2 leaves out `column_orders`, without which readers may not trust any minimum or maximum, and always writes page
+//! indexes, which nobody needs for one page a column: both are mended by writing the footer anew.
+
+use arrow2::chunk::Chunk;
+use arrow2::io::parquet::write::{
+    CompressionOptions, Encoding, Version, WriteOptions, row_group_iter, to_parquet_schema,
+};
+use parquet_format_safe::thrift::protocol::TCompactOutputProtocol;
+use parquet_format_safe::{ColumnOrder, FileMetaData, TypeDefinedOrder};
+
+use super::columns::{Column, Table};
+use super::footer::{self, Labels, MAGIC};
+use super::{MAX_ROWS, Unwritable};
+use crate::settings::Compression;
+
+pub(super) fn encode(table: &Table, mut labels: Labels, compression: Compression) -> Result<Vec<u8>, Unwritable> {
+    labels.rows = table.rows();
+    labels.rows_checksum = table.checksum();
+    if labels.rows > MAX_ROWS {
+        return Err(Unwritable(format!("{} rows are too many for one file", labels.rows)));
+    }
+    let (mut file, mut metadata) = write_pages(table, compression)?;
+    drop_page_indexes(&mut file, &mut metadata);
+    metadata.column_orders = Some(vec![ColumnOrder::TYPEORDER(TypeDefinedOrder {}); table.columns.len()]);
+    metadata.key_value_metadata = Some(labels.to_key_values());
+    append_footer(&mut file, &metadata)?;
+    footer::seal(&mut file).map_err(unwritable)?;
+    Ok(file)
+}
+
+/// A file as parquet2 writes it, and its footer.
+fn write_pages(table: &Table, compression: Compression) -> Result<(Vec<u8>, FileMetaData), Unwritable> {
+    let options = WriteOptions {
+        write_statistics: true,
+        version: Version::V1,
+        compression: match compression {
+            Compression::Zstd => CompressionOptions::Zstd(None),
+            Compression::Snappy => CompressionOptions::Snappy,
+            Compression::Uncompressed => CompressionOptions::Uncompressed,
+        },
+        data_pagesize_limit: None,
+    };
+    let schema = to_parquet_schema(&table.schema).map_err(unwritable)?;
+    let fields = schema.fields().to_vec();
+    let created_by = Some(format!("stockstream version {}", env!("CARGO_PKG_VERSION")));
+    let footer_options =
+        parquet2::write::WriteOptions { write_statistics: false, version: parquet2::write::Version::V1 };
+    let mut writer = parquet2::write::FileWriter::new(Vec::new(), schema, footer_options, created_by);
+    if table.rows() > 0 {
+        let chunk = Chunk::new(table.columns.iter().map(Column::to_array).collect());
+        let encodings = vec![vec![Encoding::Plain]; table.columns.len()];
+        writer.write(row_group_iter(chunk, encodings, fields, options)).map_err(unwritable)?;
+    }
+    writer.end(None).map_err(unwritable)?;
+    Ok(writer.into_inner_and_metadata())
+}
+
+/// Cuts the file where its pages end.
+fn drop_page_indexes(file: &mut Vec<u8>, metadata: &mut FileMetaData) {
+    let mut end = MAGIC.len();
+    for column in metadata.row_groups.iter_mut().flat_map(|group| &mut group.columns) {
+        column.column_index_offset = None;
+        column.column_index_length = None;
+        column.offset_index_offset = None;
+        column.offset_index_length = None;
+        if let Some(chunk) = &column.meta_data {
+            end = end.max((chunk.data_page_offset + chunk.total_compressed_size) as usize);
+        }
+    }
+    file.truncate(end);
+}
+
+fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Result<(), Unwritable> {
+    let start = file.len();
+    let mut protocol = TCompactOutputProtocol::new(&mut *file);
+    metadata.write_to_out_protocol(&mut protocol).map_err(unwritable)?;
+    let length = u32::try_from(file.len() - start).map_err(unwritable)?;
+    file.extend(length.to_le_bytes());
+    file.extend(MAGIC);
+    Ok(())
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Unwritable {
+    Unwritable(error.to_string())
+}

@@ -1,0 +1,110 @@
+//! Rows to the bytes of a Parquet file and back: the only place that names arrow2, parquet2 and parquet-format-safe.
+//!
+//! Files are what every reader can take: flat, plain strings, microseconds in UTC, NULL and never NaN, 0.0 and never -0.0, one
+//! row group, minimum and maximum of each column. What they say beyond their rows stands in the footer's key-values
+//! ([`footer`]); a checksum of the whole file is among them, for Parquet has none for its footer.
+//!
+//! Beware: arrow2 panics on bytes it does not expect. Decoding happens on a thread of its own, after the checksum.
+
+mod columns;
+mod decode;
+mod encode;
+mod footer;
+#[cfg(test)]
+mod tests;
+
+use crate::indicators::feature_row::FeatureRow;
+use crate::market::bar::Bar;
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::settings::Compression;
+
+use footer::Labels;
+
+/// The version of the files we write, and the highest we read.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// More rows than one file of any lake holds; a file that claims more is not read.
+const MAX_ROWS: usize = 20_000_000;
+
+/// Why bytes are no file of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("{0}")]
+    Damaged(String),
+    /// Written by a later version of this program.
+    #[error("format version {0}")]
+    Newer(u32),
+}
+
+/// Why rows cannot be written: a price is not a number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unwritable(String);
+
+/// A commit as it stands in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitFile {
+    pub partition: TopicPartition,
+    pub number: CommitNumber,
+    pub commit: Commit,
+}
+
+/// The rows of a features file, and the bars file it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeaturesFile {
+    pub partition: TopicPartition,
+    pub number: CommitNumber,
+    pub rows: Vec<FeatureRow>,
+}
+
+/// The file of one commit. No two calls give the same bytes: each file carries an id of its own, by which the writer knows it
+/// again.
+///
+/// # Errors
+/// When a price is not a number.
+pub fn encode_commit(
+    partition: &TopicPartition,
+    number: CommitNumber,
+    commit: &Commit,
+    compression: Compression,
+) -> Result<Vec<u8>, Unwritable> {
+    let mut labels = Labels::new(partition, number);
+    labels.checkpoint = Some(serde_json::to_string(&commit.checkpoint).map_err(|e| Unwritable(e.to_string()))?);
+    encode::encode(&columns::bars_table(&commit.rows)?, labels, compression)
+}
+
+/// The features file of one commit.
+///
+/// # Errors
+/// When a price is not a number.
+pub fn encode_features(
+    partition: &TopicPartition,
+    number: CommitNumber,
+    rows: &[FeatureRow],
+    compression: Compression,
+) -> Result<Vec<u8>, Unwritable> {
+    encode::encode(&columns::features_table(rows)?, Labels::new(partition, number), compression)
+}
+
+/// # Errors
+/// When the bytes are not exactly what [`encode_commit`] made.
+pub fn decode_commit(bytes: &[u8]) -> Result<CommitFile, Unreadable> {
+    let (table, labels) = decode::decode(bytes, &columns::bars_schema())?;
+    let rows: Vec<Bar> = columns::bars(&table)?;
+    let checkpoint = labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?;
+    let checkpoint: Checkpoint =
+        serde_json::from_str(&checkpoint).map_err(|e| damaged(format!("its checkpoint: {e}")))?;
+    let commit = Commit { rows: rows.into(), checkpoint };
+    Ok(CommitFile { partition: labels.partition, number: labels.number, commit })
+}
+
+/// # Errors
+/// When the bytes are not exactly what [`encode_features`] made.
+pub fn decode_features(bytes: &[u8]) -> Result<FeaturesFile, Unreadable> {
+    let (table, labels) = decode::decode(bytes, &columns::features_schema())?;
+    Ok(FeaturesFile { partition: labels.partition, number: labels.number, rows: columns::features(&table)? })
+}
+
+fn damaged(reason: impl Into<String>) -> Unreadable {
+    Unreadable::Damaged(reason.into())
+}

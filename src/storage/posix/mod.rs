@@ -1,0 +1,266 @@
+//! The store on a local file system: link(2) to a name that must be free, fsync of files and directories, flock(2).
+//!
+//! - A file is written as `.tmp-<unique>` inside `state/`, never in a dataset. Its writer holds a lock on it, so that others can
+//!   tell a dead writer's file from a living one's.
+//! - After a failed fsync the kernel may have marked the pages clean: the file is dropped, and a retry writes a new one.
+//! - A date directory may stand where it does by an exchange that nobody has made durable: its parent is synced every time.
+
+mod lock;
+mod temporary;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::error::Action;
+use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
+use super::store::{Beside, Publish, Put, Store};
+use super::{Dataset, Sharing, StorageError};
+use temporary::{Temporary, is_abandoned};
+
+/// Group members may read the lake, others may not enter it.
+const DIR_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
+
+/// A lake's directory.
+pub struct PosixStore {
+    root: PathBuf,
+    /// Held as long as the store lives.
+    _owner: Option<File>,
+}
+
+impl PosixStore {
+    /// Makes the directory and its datasets where they are missing, and takes the owner lock.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written, or another process holds the lock in a way that excludes `sharing`.
+    pub fn open(root: &Path, sharing: Sharing) -> Result<Self, StorageError> {
+        match fs::metadata(root) {
+            Ok(meta) if !meta.is_dir() => return Err(StorageError::NotADirectory { path: root.to_owned() }),
+            _ => make_dirs(root)?,
+        }
+        for dir in [STATE, Dataset::Bars.dir(), Dataset::Features.dir()] {
+            make_dirs(&root.join(dir))?;
+        }
+        // another process may have made them a moment ago, and died before this
+        sync_dir(root)?;
+        let owner = lock::take_owner_lock(root, sharing)?;
+        Ok(Self { root: root.to_owned(), _owner: Some(owner) })
+    }
+
+    /// Without locks; nothing may be written through it.
+    ///
+    /// # Errors
+    /// When the directory is no lake.
+    pub fn open_read_only(root: &Path) -> Result<Self, StorageError> {
+        let is_dir = |path: &Path| match fs::metadata(path) {
+            Ok(meta) => Ok(meta.is_dir()),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(e) => Err(failed(Action::Open, path)(e)),
+        };
+        if is_dir(&root.join(Dataset::Bars.dir()))? || is_dir(&root.join(STATE))? {
+            return Ok(Self { root: root.to_owned(), _owner: None });
+        }
+        Err(StorageError::NoLake { path: root.to_owned() })
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// The shared lock under which names are put into a dataset. Of a handle of its own: flock belongs to the handle, and
+    /// another thread's release would end it.
+    fn lock_shared(&self) -> Result<File, StorageError> {
+        let path = self.at(PUBLISH_LOCK);
+        let file = lock::open_lock_file(&path)?;
+        retry_interrupted(|| file.lock_shared()).map_err(failed(Action::Lock, &path))?;
+        Ok(file)
+    }
+
+    /// fsync of a public file's date directory and of the dataset's directory.
+    fn sync_public(&self, path: &Path) -> Result<(), StorageError> {
+        let date = parent(path);
+        sync_dir(date)?;
+        sync_dir(parent(date))
+    }
+}
+
+impl Store for PosixStore {
+    fn locate(&self, path: &str) -> PathBuf {
+        self.at(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>, StorageError> {
+        let mut names = all_names(&self.at(dir))?;
+        names.retain(|name| !name.starts_with('.'));
+        Ok(names)
+    }
+
+    fn get(&self, path: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let path = self.at(path);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(failed(Action::Read, &path)(e)),
+        }
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, StorageError> {
+        let path = self.at(path);
+        fs::exists(&path).map_err(failed(Action::Open, &path))
+    }
+
+    fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put, StorageError> {
+        let path = self.at(path);
+        let temporary = Temporary::write(parent(&path), bytes)?;
+        match fs::hard_link(&temporary.path, &path) {
+            Ok(()) => Ok(Put::Done),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
+            Err(e) => Err(failed(Action::Link, &path)(temporary.taken_away(e))),
+        }
+    }
+
+    fn settle(&self, dir: &str) -> Result<(), StorageError> {
+        match sync_dir(&self.at(dir)) {
+            Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn remove(&self, path: &str) -> Result<(), StorageError> {
+        remove_file(&self.at(path))
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        let path = self.at(path);
+        let temporary = Temporary::write(parent(&path), bytes)?;
+        fs::rename(&temporary.path, &path).map_err(|e| failed(Action::Rename, &path)(temporary.taken_away(e)))?;
+        sync_dir(parent(&path))
+    }
+
+    fn set_aside(&self, path: &str, to: &str) -> Result<(), StorageError> {
+        let (path, to) = (self.at(path), self.at(to));
+        match fs::rename(&path, &to) {
+            Ok(()) => sync_dir(parent(&to)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(failed(Action::Rename, &path)(e)),
+        }
+    }
+
+    fn publish(&self, from: &str, to: &str) -> Result<Publish, StorageError> {
+        let (from, to) = (self.at(from), self.at(to));
+        let _lock = self.lock_shared()?;
+        make_dirs(parent(&to))?;
+        match fs::hard_link(&from, &to) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Publish::Superseded),
+            Err(e) => return Err(failed(Action::Link, &to)(e)),
+        }
+        self.sync_public(&to)?;
+        Ok(Publish::Done)
+    }
+
+    fn publish_beside(&self, to: &str, bytes: &[u8], beside: &str) -> Result<Beside, StorageError> {
+        let to = self.at(to);
+        let temporary = Temporary::write(&self.at(STATE), bytes)?;
+        let _lock = self.lock_shared()?;
+        if !self.exists(beside)? {
+            return Ok(Beside::Gone);
+        }
+        make_dirs(parent(&to))?;
+        let outcome = match fs::hard_link(&temporary.path, &to) {
+            Ok(()) => Beside::Done,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Beside::AlreadyThere,
+            Err(e) => return Err(failed(Action::Link, &to)(temporary.taken_away(e))),
+        };
+        self.sync_public(&to)?;
+        Ok(outcome)
+    }
+
+    fn retract(&self, path: &str) -> Result<(), StorageError> {
+        let path = self.at(path);
+        let _lock = self.lock_shared()?;
+        if !parent(&path).exists() {
+            return Ok(());
+        }
+        remove_file(&path)?;
+        self.sync_public(&path)
+    }
+
+    fn sweep(&self, dir: &str) -> Result<(), StorageError> {
+        let dir = self.at(dir);
+        for name in all_names(&dir)? {
+            let path = dir.join(&name);
+            if name.starts_with(TEMPORARY) && is_abandoned(&path)? {
+                remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names that are no text are nobody's here.
+fn all_names(dir: &Path) -> Result<Vec<String>, StorageError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(Action::List, dir)(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed(Action::List, dir))?.file_name();
+        names.extend(name.into_string().ok());
+    }
+    Ok(names)
+}
+
+/// Makes the directory and what is missing above it, each durable in its parent.
+fn make_dirs(dir: &Path) -> Result<(), StorageError> {
+    match DirBuilder::new().mode(DIR_MODE).create(dir) {
+        Ok(()) => sync_dir(parent(dir)),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound && !parent(dir).as_os_str().is_empty() && !parent(dir).exists() => {
+            make_dirs(parent(dir))?;
+            make_dirs(dir)
+        }
+        Err(e) => Err(failed(Action::Create, dir)(e)),
+    }
+}
+
+fn sync_dir(dir: &Path) -> Result<(), StorageError> {
+    let file = File::open(dir).map_err(failed(Action::Open, dir))?;
+    file.sync_all().map_err(failed(Action::Sync, dir))
+}
+
+fn remove_file(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(Action::Remove, path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// The directory of a path; `.` of a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
+fn failed(action: Action, path: &Path) -> impl FnOnce(io::Error) -> StorageError + '_ {
+    move |source| StorageError::Io { action, path: path.to_owned(), source }
+}
+
+fn retry_interrupted(mut call: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

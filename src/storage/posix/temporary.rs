@@ -1,0 +1,73 @@
+//! Files being written: `.tmp-<unique>`, locked by their writer.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{FILE_MODE, failed, make_dirs};
+use crate::storage::StorageError;
+use crate::storage::error::Action;
+use crate::storage::layout::TEMPORARY;
+
+/// A file being written, removed again when dropped; what it was linked to stays.
+pub(super) struct Temporary {
+    pub path: PathBuf,
+    /// Locked, which says that its writer lives.
+    _file: File,
+}
+
+impl Temporary {
+    /// Written and synced.
+    pub fn write(dir: &Path, bytes: &[u8]) -> Result<Self, StorageError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("{TEMPORARY}{}-{count}-{:016x}", std::process::id(), rand::random::<u64>());
+        let path = dir.join(unique);
+        let open = || OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path);
+        let file = match open() {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                make_dirs(dir)?;
+                open()
+            }
+            opened => opened,
+        };
+        let mut temporary = Temporary { _file: file.map_err(failed(Action::Create, &path))?, path };
+        let Temporary { path, _file: file } = &mut temporary;
+        // nobody waits for this lock; one who looks just now only finds a file that he may remove, which the link then tells
+        let _ = file.try_lock();
+        file.write_all(bytes).map_err(failed(Action::Write, path))?;
+        file.sync_all().map_err(failed(Action::Sync, path))?;
+        Ok(temporary)
+    }
+
+    /// A temporary name that was swept away between its creation and its lock is no reason to give up.
+    pub fn taken_away(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            ErrorKind::NotFound => io::Error::new(ErrorKind::WouldBlock, "the temporary file was removed"),
+            _ => error,
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // gone already after a rename; else left to the next sweep
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether the writer of a temporary file is dead: nobody holds its lock.
+pub(super) fn is_abandoned(path: &Path) -> Result<bool, StorageError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(failed(Action::Open, path)(e)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) => Err(failed(Action::Lock, path)(e)),
+    }
+}

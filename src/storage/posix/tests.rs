@@ -1,0 +1,85 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn store(dir: &Path) -> PosixStore {
+    PosixStore::open(dir, Sharing::Shared).unwrap()
+}
+
+#[test]
+fn a_name_is_given_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    assert_eq!(store.put_if_absent("state/p-0/1", b"first").unwrap(), Put::Done);
+    assert_eq!(store.put_if_absent("state/p-0/1", b"second").unwrap(), Put::Exists);
+    assert_eq!(store.get("state/p-0/1").unwrap().as_deref(), Some(&b"first"[..]));
+    assert_eq!(all_names(&dir.path().join("state/p-0")).unwrap(), ["1"], "no temporary file is left");
+}
+
+#[test]
+fn of_many_that_want_a_name_exactly_one_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = format!("state/p-0/{round}");
+        let done: usize = std::thread::scope(|scope| {
+            let put = |i: usize| {
+                let store = store(dir.path());
+                let path = &path;
+                scope.spawn(move || store.put_if_absent(path, &[i as u8]).unwrap())
+            };
+            let threads: Vec<_> = (0..4).map(put).collect();
+            threads.into_iter().map(|t| usize::from(t.join().unwrap() == Put::Done)).sum()
+        });
+        assert_eq!(done, 1, "round {round}");
+    }
+}
+
+#[test]
+fn directories_and_files_are_closed_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("new/lake");
+    let store = store(&root);
+    store.put_if_absent("state/p-0/1", b"x").unwrap();
+    store.publish("state/p-0/1", "bars/date=2025-05-14/p").unwrap();
+    let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+    for dir in ["", "bars", "state", "state/p-0", "bars/date=2025-05-14"] {
+        assert_eq!(mode(dir) & !DIR_MODE, 0, "{dir}");
+    }
+    assert_eq!(mode("bars/date=2025-05-14/p") & !FILE_MODE, 0);
+}
+
+#[test]
+fn publishing_what_is_gone_says_superseded_and_twice_is_fine() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let to = "bars/date=2025-05-14/p";
+    assert_eq!(store.publish("state/p-0/1", to).unwrap(), Publish::Superseded);
+    store.put_if_absent("state/p-0/1", b"x").unwrap();
+    assert_eq!(store.publish("state/p-0/1", to).unwrap(), Publish::Done);
+    assert_eq!(store.publish("state/p-0/1", to).unwrap(), Publish::Done);
+}
+
+#[test]
+fn a_dead_writers_file_is_swept_and_a_living_ones_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let state = dir.path().join("state");
+    fs::write(state.join(".tmp-dead"), b"half").unwrap();
+    let living = Temporary::write(&state, b"whole").unwrap();
+    store.sweep("state").unwrap();
+    assert!(!state.join(".tmp-dead").exists());
+    assert!(living.path.exists());
+}
+
+#[test]
+fn a_file_is_no_lake_and_neither_is_an_empty_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    assert!(matches!(PosixStore::open(&file, Sharing::Shared), Err(StorageError::NotADirectory { .. })));
+    let below = PosixStore::open(&file.join("lake"), Sharing::Shared).err().unwrap().to_string();
+    assert!(below.contains("a part of the path is a file"), "{below}");
+    for path in [file.as_path(), dir.path(), &dir.path().join("missing")] {
+        assert!(matches!(PosixStore::open_read_only(path), Err(StorageError::NoLake { .. })), "{path:?}");
+    }
+}

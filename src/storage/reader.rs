@@ -1,0 +1,239 @@
+//! Published files: what `show` prints, `verify` checks and a cold start of the indicators reads.
+//!
+//! A compaction may exchange a date's directory between a listing and a reading of it: then names are gone, and the date is
+//! listed again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::lake::ROUNDS;
+use super::layout::{self, Dataset};
+use super::parquet::{self, Unreadable};
+use super::{Lake, StorageError};
+use crate::indicators::feature_row::FeatureRow;
+use crate::market::bar::Bar;
+use crate::market::checkpoint::{Checkpoint, CommitNumber, TopicPartition};
+use crate::market::symbol::Symbol;
+use crate::market::time::EventTime;
+
+/// A file of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedFile {
+    pub dataset: Dataset,
+    /// `YYYY-MM-DD`, UTC.
+    pub date: String,
+    pub name: String,
+    /// As a user would write it.
+    pub path: PathBuf,
+}
+
+impl PublishedFile {
+    /// The commit it holds; `None` for a file that is not of one commit.
+    pub fn commit(&self) -> Option<(TopicPartition, CommitNumber)> {
+        layout::parse_public_name(&self.name)
+    }
+
+    fn relative(&self) -> String {
+        format!("{}/{}", self.dataset.date_dir(&self.date), self.name)
+    }
+}
+
+/// What a published bars file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedBars {
+    pub bars: Vec<Bar>,
+    pub checkpoint: Checkpoint,
+}
+
+/// A row of a dataset, for what both have in common.
+trait Row: Sized {
+    const DATASET: Dataset;
+    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError>;
+    fn key(&self) -> (&Symbol, EventTime);
+}
+
+impl Row for Bar {
+    const DATASET: Dataset = Dataset::Bars;
+    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError> {
+        Ok(lake.read_bars(file)?.map(|content| content.bars))
+    }
+    fn key(&self) -> (&Symbol, EventTime) {
+        (&self.symbol, self.window_start)
+    }
+}
+
+impl Row for FeatureRow {
+    const DATASET: Dataset = Dataset::Features;
+    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError> {
+        lake.read_features(file)
+    }
+    fn key(&self) -> (&Symbol, EventTime) {
+        (&self.symbol, self.window_start)
+    }
+}
+
+impl Lake {
+    /// The dates of a dataset, ascending.
+    ///
+    /// # Errors
+    /// When the dataset cannot be listed.
+    pub fn dates(&self, dataset: Dataset) -> Result<Vec<String>, StorageError> {
+        let names = self.store().list(dataset.dir())?;
+        let mut dates: Vec<String> =
+            names.iter().filter_map(|name| layout::parse_date_dir(name)).map(str::to_owned).collect();
+        dates.sort();
+        Ok(dates)
+    }
+
+    /// The files of one date, by name.
+    ///
+    /// # Errors
+    /// When the date cannot be listed.
+    pub fn files_of(&self, dataset: Dataset, date: &str) -> Result<Vec<PublishedFile>, StorageError> {
+        let mut names = self.store().list(&dataset.date_dir(date))?;
+        names.sort();
+        let file = |name: String| {
+            let path = self.store().locate(&dataset.date_dir(date)).join(&name);
+            PublishedFile { dataset, date: date.to_owned(), name, path }
+        };
+        Ok(names.into_iter().map(file).collect())
+    }
+
+    /// All files of a dataset, by date and name.
+    ///
+    /// # Errors
+    /// When the dataset cannot be listed.
+    pub fn files(&self, dataset: Dataset) -> Result<Vec<PublishedFile>, StorageError> {
+        let mut files = Vec::new();
+        for date in self.dates(dataset)? {
+            files.extend(self.files_of(dataset, &date)?);
+        }
+        Ok(files)
+    }
+
+    /// The rows of a bars file with its checkpoint; `None` when it is gone since it was listed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not hold what its name says.
+    pub fn read_bars(&self, file: &PublishedFile) -> Result<Option<PublishedBars>, StorageError> {
+        let content = self.read_published(file, |bytes| {
+            let content = parquet::decode_commit(bytes)?;
+            Ok(((content.partition, content.number), content.commit))
+        })?;
+        Ok(content.map(|commit| PublishedBars { bars: commit.rows.to_vec(), checkpoint: commit.checkpoint }))
+    }
+
+    /// The rows of a features file; `None` when it is gone since it was listed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not hold what its name says.
+    pub fn read_features(&self, file: &PublishedFile) -> Result<Option<Vec<FeatureRow>>, StorageError> {
+        self.read_published(file, |bytes| {
+            let content = parquet::decode_features(bytes)?;
+            Ok(((content.partition, content.number), content.rows))
+        })
+    }
+
+    fn read_published<T>(
+        &self,
+        file: &PublishedFile,
+        decode: impl FnOnce(&[u8]) -> Result<((TopicPartition, CommitNumber), T), Unreadable>,
+    ) -> Result<Option<T>, StorageError> {
+        let Some(bytes) = self.store().get(&file.relative())? else { return Ok(None) };
+        let unreadable = |why| StorageError::unreadable(file.path.clone(), why);
+        let (of, content) = decode(&bytes).map_err(unreadable)?;
+        if file.commit().is_some_and(|named| named != of) {
+            return Err(unreadable(Unreadable::Damaged(format!("it holds commit {} of {}", of.1, of.0))));
+        }
+        Ok(Some(content))
+    }
+
+    /// All published bars of a partition, sorted by (symbol, window start): a full pass.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn bars_of(&self, partition: &TopicPartition) -> Result<Vec<Bar>, StorageError> {
+        let mut bars = Vec::new();
+        for date in self.dates(Dataset::Bars)? {
+            let of_partition = |file: &PublishedFile| file.commit().is_some_and(|(of, _)| of == *partition);
+            bars.extend(self.rows_of_date::<Bar>(&date, of_partition)?);
+        }
+        bars.sort_by(|a, b| a.key().cmp(&b.key()));
+        Ok(bars)
+    }
+
+    /// The newest bars of a stock, at most `last`, in window order.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn newest_bars(&self, symbol: &Symbol, last: usize) -> Result<Vec<Bar>, StorageError> {
+        self.newest(symbol, last)
+    }
+
+    /// The newest feature rows of a stock, at most `last`, in window order.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn newest_features(&self, symbol: &Symbol, last: usize) -> Result<Vec<FeatureRow>, StorageError> {
+        self.newest(symbol, last)
+    }
+
+    /// Walks the dates backwards until there are enough rows. A stock lives in one partition: once that is known, the other
+    /// partitions' files are not read.
+    fn newest<R: Row>(&self, symbol: &Symbol, last: usize) -> Result<Vec<R>, StorageError> {
+        let (mut found, mut home): (Vec<R>, Option<TopicPartition>) = (Vec::new(), None);
+        for date in self.dates(R::DATASET)?.into_iter().rev() {
+            if found.len() >= last {
+                break;
+            }
+            if home.is_none() {
+                home = self.home_of::<R>(symbol, &date)?;
+            }
+            let elsewhere = |(of, _): (TopicPartition, _)| home.as_ref().is_some_and(|home| *home != of);
+            let mut rows: Vec<R> = self.rows_of_date(&date, |file| !file.commit().is_some_and(elsewhere))?;
+            rows.retain(|row| row.key().0 == symbol);
+            found.extend(rows);
+        }
+        found.sort_by_key(|row| row.key().1);
+        let surplus = found.len().saturating_sub(last);
+        Ok(found.split_off(surplus))
+    }
+
+    /// The partition whose newest file of a date holds the stock, if one does.
+    fn home_of<R: Row>(&self, symbol: &Symbol, date: &str) -> Result<Option<TopicPartition>, StorageError> {
+        let mut newest = BTreeMap::new();
+        for file in self.files_of(R::DATASET, date)? {
+            if let Some((partition, number)) = file.commit()
+                && newest.get(&partition).is_none_or(|(held, _)| number > *held)
+            {
+                newest.insert(partition, (number, file));
+            }
+        }
+        for (partition, (_, file)) in newest {
+            let rows = R::read(self, &file)?.unwrap_or_default();
+            if rows.iter().any(|row| row.key().0 == symbol) {
+                return Ok(Some(partition));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rows of a date's files, listed again from the start when one was gone.
+    fn rows_of_date<R: Row>(
+        &self,
+        date: &str,
+        wanted: impl Fn(&PublishedFile) -> bool,
+    ) -> Result<Vec<R>, StorageError> {
+        'again: for _ in 0..ROUNDS {
+            let mut rows = Vec::new();
+            for file in self.files_of(R::DATASET, date)?.into_iter().filter(&wanted) {
+                match R::read(self, &file)? {
+                    Some(more) => rows.extend(more),
+                    None => continue 'again,
+                }
+            }
+            return Ok(rows);
+        }
+        Err(StorageError::Contended { path: self.store().locate(&R::DATASET.date_dir(date)) })
+    }
+}
