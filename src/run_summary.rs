@@ -90,7 +90,8 @@ mod tests {
         let mut summary = RunSummary::default();
         summary.committed(&before, &after, 38, 4);
         let s = summary;
-        let parts = s.in_bars as i64 + s.open + (s.late + s.malformed + s.future + s.unknown + s.skipped_replayed) as i64;
+        let parts =
+            s.in_bars as i64 + s.open + (s.late + s.malformed + s.future + s.unknown + s.skipped_replayed) as i64;
         assert_eq!((s.read as i64, s.open), (parts, -38));
     }
 }

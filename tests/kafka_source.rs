@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use kafka_support::*;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
-use stockstream::kafka::source::{RecordSource, SourceError, TakeRefused};
+use stockstream::kafka::source::{RecordSource, SourceError, Start, TakeRefused};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 
@@ -50,11 +50,11 @@ fn reading_begins_where_the_caller_says_and_ends_are_told_by_topic() {
     publish_numbers(&publisher, "a", 0..100);
     publish_numbers(&publisher, "b", 0..100);
     let take = |partition: &TopicPartition| {
-        Ok(NextOffset(match &*partition.topic {
+        Ok(Start::at(NextOffset(match &*partition.topic {
             "a" => 70,
             "b" => 100,
             _ => 0,
-        }))
+        })))
     };
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["a", "b", "empty"], Box::new(take));
     let [a, b, empty] = ["a", "b", "empty"].map(|topic| TopicPartition::new(topic, 0));
@@ -71,7 +71,7 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
     let (broker, publisher) = broker(&["good", "gap"]);
     publish_numbers(&publisher, "good", 0..5);
     publish_numbers(&publisher, "gap", 0..5);
-    let take = |partition: &TopicPartition| Ok(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 }));
+    let take = |partition: &TopicPartition| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["good", "gap"], Box::new(take));
     let (good, gap) = (TopicPartition::new("good", 0), TopicPartition::new("gap", 0));
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(5))));

@@ -162,7 +162,6 @@ impl Owned {
             }
             commits.pop_front();
         }
-        self.prune();
         let committed = BarrierCommitted {
             partition: barrier.partition.clone(),
             epoch: self.epoch,
@@ -170,6 +169,7 @@ impl Owned {
             cut: self.checkpoint.cut,
         };
         self.stage = Stage::Idle;
+        self.prune();
         Ok(Some(committed))
     }
 

@@ -102,11 +102,12 @@ impl IndicatorEngine {
 
     /// Over all published bars below the oldest entry of the chain: once, when there is no usable state.
     fn full_pass(&self, partition: &TopicPartition, below: CommitNumber) -> Result<IndicatorState, StorageError> {
-        let bars = self.lake.bars_below(partition, below)?;
+        let last = CommitNumber(below.0.saturating_sub(1));
+        let bars = self.lake.bars_up_to(partition, last)?;
         if !bars.is_empty() {
             info!(%partition, bars = bars.len(), "computing the indicators anew from the lake");
         }
-        Ok(IndicatorState::from_history(CommitNumber(below.0 - 1), bars.iter()))
+        Ok(IndicatorState::from_history(last, bars.iter()))
     }
 }
 
@@ -186,7 +187,8 @@ impl Handler<BarsCommitted> for IndicatorEngine {
     fn handle(&mut self, committed: BarsCommitted, ctx: &mut Self::Context) {
         let partition = &committed.file.partition;
         // Before the state is restored there is nothing to add to: the restore reads this file from the chain.
-        let Some(tracked) = self.partitions.get_mut(partition).filter(|tracked| tracked.epoch == committed.epoch) else {
+        let Some(tracked) = self.partitions.get_mut(partition).filter(|tracked| tracked.epoch == committed.epoch)
+        else {
             return;
         };
         let idle = tracked.waiting.is_empty();
@@ -222,7 +224,10 @@ impl Handler<SaveIndicators> for IndicatorEngine {
 
     fn handle(&mut self, _: SaveIndicators, _: &mut Self::Context) -> Self::Result {
         for tracked in self.partitions.values_mut() {
-            tracked.publish_all(&self.lake, &self.outputs).and_then(|()| tracked.save(&self.lake)).map_err(|e| e.to_string())?;
+            tracked
+                .publish_all(&self.lake, &self.outputs)
+                .and_then(|()| tracked.save(&self.lake))
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }

@@ -102,7 +102,8 @@ impl ReplayProducer {
             let mut line = Vec::new();
             let unreadable = |error| format!("cannot read the file to replay: {error}");
             // A line without an end must not fill the memory: keep one byte more than a tick may have, skip the rest.
-            let read = (&mut self.lines).take(MAX_PAYLOAD as u64 + 2).read_until(b'\n', &mut line).map_err(unreadable)?;
+            let read =
+                (&mut self.lines).take(MAX_PAYLOAD as u64 + 2).read_until(b'\n', &mut line).map_err(unreadable)?;
             if read == 0 {
                 return Ok(None);
             }

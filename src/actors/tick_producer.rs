@@ -130,7 +130,8 @@ impl Handler<Produce> for TickProducer {
             }
             Err(reason) => {
                 warn!(symbol = %self.simulation.symbol, reason, "cannot publish");
-                self.failed.do_send(PipelineFailed(format!("cannot publish ticks of {}: {reason}", self.simulation.symbol)));
+                self.failed
+                    .do_send(PipelineFailed(format!("cannot publish ticks of {}: {reason}", self.simulation.symbol)));
             }
         }
     }

@@ -66,7 +66,8 @@ impl Assembly {
     pub fn answer(&mut self, answer: WindowAnswer) {
         self.missing = self.missing.saturating_sub(1);
         self.closed.extend(answer.closed);
-        self.open.oldest_offset = [self.open.oldest_offset, answer.still_open.oldest_offset].into_iter().flatten().min();
+        self.open.oldest_offset =
+            [self.open.oldest_offset, answer.still_open.oldest_offset].into_iter().flatten().min();
         self.open.ticks += answer.still_open.ticks;
     }
 

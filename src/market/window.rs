@@ -80,7 +80,9 @@ impl OpenBar {
             low: self.low,
             close: self.last.price,
             volume: self.volume.and_then(|(sum, _)| finite(sum)),
-            vwap: self.volume.and_then(|(sum, weighted)| if sum > 0.0 { finite(weighted / finite(sum)?) } else { None }),
+            vwap: self
+                .volume
+                .and_then(|(sum, weighted)| if sum > 0.0 { finite(weighted / finite(sum)?) } else { None }),
             ticks: self.ticks,
         }
     }
@@ -183,7 +185,8 @@ mod tests {
     #[test]
     fn open_and_close_follow_event_time_and_then_the_offset() {
         let mut windows = windows();
-        for t in [tick(0, 2.0, 10.0, None), tick(1, 1.0, 11.0, None), tick(2, 1.0, 12.0, None), tick(3, 2.0, 9.0, None)] {
+        for t in [tick(0, 2.0, 10.0, None), tick(1, 1.0, 11.0, None), tick(2, 1.0, 12.0, None), tick(3, 2.0, 9.0, None)]
+        {
             windows.fold(&t);
         }
         let bar = all(windows).remove(0).bar;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use actix::{Message, Recipient};
 
-use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use super::commits::{BarrierCommitted, FeaturesPublished};
+use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use crate::storage::Chain;
 
 /// Consumer to the writer: the partition is ours from this checkpoint on; whoever holds the [`Chain`] may commit.

@@ -148,14 +148,15 @@ impl Lake {
         Ok(Some(content))
     }
 
-    /// All published bars of a partition, sorted by (symbol, window start): a full pass.
+    /// All published bars of a partition up to commit `last`, sorted by (symbol, window start): a full pass.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn bars_of(&self, partition: &TopicPartition) -> Result<Vec<Bar>, StorageError> {
+    pub fn bars_up_to(&self, partition: &TopicPartition, last: CommitNumber) -> Result<Vec<Bar>, StorageError> {
         let mut bars = Vec::new();
         for date in self.dates(Dataset::Bars)? {
-            let of_partition = |file: &PublishedFile| file.commit().is_some_and(|(of, _)| of == *partition);
+            let of_partition =
+                |file: &PublishedFile| file.commit().is_some_and(|(of, number)| of == *partition && number <= last);
             bars.extend(self.rows_of_date::<Bar>(&date, of_partition)?);
         }
         bars.sort_by(|a, b| a.key().cmp(&b.key()));

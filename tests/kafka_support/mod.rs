@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use stockstream::kafka::publisher::{Outgoing, Publish, PublishRefused, Publisher};
-use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError, SourceEvent, TakePartition};
+use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError, SourceEvent, Start, TakePartition};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 use stockstream::settings::{KafkaMode, KafkaSettings, Layout, SecuritySettings};
 
@@ -107,7 +107,7 @@ impl Reader {
 }
 
 pub fn from_the_start() -> TakePartition {
-    Box::new(|_| Ok(NextOffset(0)))
+    Box::new(|_| Ok(Start::at(NextOffset(0))))
 }
 
 /// Publishes with back-pressure.

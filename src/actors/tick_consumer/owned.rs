@@ -135,7 +135,8 @@ impl OwnedPartition {
         if self.barrier_in_flight {
             return Step::ReadOn;
         }
-        if self.cursor.can_close() || (!self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every) {
+        if self.cursor.can_close() || (!self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every)
+        {
             return Step::Barrier;
         }
         let ends_here = self.read_until.is_some_and(|end| self.cursor.position() >= end);

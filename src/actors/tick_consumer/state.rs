@@ -214,7 +214,8 @@ impl ConsumerState {
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
     pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        !self.unsent.is_empty() || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
+        !self.unsent.is_empty()
+            || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
     }
 
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.

@@ -1,0 +1,99 @@
+//! What is going on, for people: the newest open and closed bar of each stock, rates and lag.
+//!
+//! Keeps the newest of everything it is told and shows it at an interval. It may be late or skip, the lake does not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+use crate::indicators::feature_row::FeatureRow;
+use crate::market::bar::Bar;
+use crate::market::symbol::Symbol;
+use crate::messages::commits::FeaturesComputed;
+use crate::messages::live::{LagMeasured, OpenBarChanged};
+
+/// What is known of a stock.
+#[derive(Clone, Debug, Default)]
+pub struct LiveStock {
+    /// The newest open bar as it stands; its close is the last price.
+    pub open_bar: Option<Bar>,
+    /// The newest closed bar with its indicators.
+    pub closed: Option<FeatureRow>,
+    pub ticks_per_second: f64,
+    ticks: u64,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct LiveView {
+    pub stocks: BTreeMap<Symbol, LiveStock>,
+    /// Records in the log that are not read yet.
+    pub lag: u64,
+}
+
+/// Shows a view: on a terminal, in a log, or nowhere.
+pub type ShowView = Box<dyn FnMut(&LiveView) + Send>;
+
+pub struct LiveFeed {
+    view: LiveView,
+    interval: Duration,
+    shown: Instant,
+    show: ShowView,
+}
+
+impl LiveFeed {
+    pub fn new(interval: Duration, show: ShowView) -> Self {
+        Self { view: LiveView::default(), interval, shown: Instant::now(), show }
+    }
+
+    fn show(&mut self) {
+        let seconds = self.shown.elapsed().as_secs_f64().max(1e-3);
+        self.shown = Instant::now();
+        for stock in self.view.stocks.values_mut() {
+            stock.ticks_per_second = std::mem::take(&mut stock.ticks) as f64 / seconds;
+        }
+        (self.show)(&self.view);
+    }
+}
+
+impl Actor for LiveFeed {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.shown = Instant::now();
+        ctx.run_interval(self.interval, |feed, _| feed.show());
+    }
+}
+
+impl Handler<OpenBarChanged> for LiveFeed {
+    type Result = ();
+
+    fn handle(&mut self, changed: OpenBarChanged, _: &mut Self::Context) {
+        let stock = self.view.stocks.entry(changed.bar.symbol.clone()).or_default();
+        stock.ticks += changed.ticks;
+        stock.open_bar = Some(changed.bar);
+    }
+}
+
+impl Handler<FeaturesComputed> for LiveFeed {
+    type Result = ();
+
+    fn handle(&mut self, FeaturesComputed(rows): FeaturesComputed, _: &mut Self::Context) {
+        for row in rows.iter() {
+            let stock = self.view.stocks.entry(row.symbol.clone()).or_default();
+            if stock.closed.as_ref().is_none_or(|known| known.window_start < row.window_start) {
+                stock.closed = Some(row.clone());
+            }
+        }
+    }
+}
+
+impl Handler<LagMeasured> for LiveFeed {
+    type Result = ();
+
+    fn handle(&mut self, lag: LagMeasured, _: &mut Self::Context) {
+        self.view.lag = lag.records;
+    }
+}
