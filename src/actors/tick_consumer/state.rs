@@ -195,6 +195,8 @@ impl ConsumerState {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
+        self.unsent.retain(|letter| letter.letter_of != *partition);
+        (self.params.forget_letters)(partition);
         self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
