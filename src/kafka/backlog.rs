@@ -22,8 +22,11 @@ const MARK_EVERY: i64 = 64;
 /// The account of every topic that is published to and read here. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Backlog {
-    topics: Arc<RwLock<FxHashMap<String, Arc<[Mutex<Account>]>>>>,
+    topics: Arc<RwLock<FxHashMap<String, Accounts>>>,
 }
+
+/// Of one topic, by the number of the partition.
+type Accounts = Box<[Mutex<Account>]>;
 
 /// One partition. Offsets come from the broker, so records of other publishers and doubled ones are counted too.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Client properties from the settings, and clients from the properties.
 //!
 //! A [`ClientConfig`] holds secrets: its `Debug` prints some of them and rdkafka's own errors repeat the refused value, so
-//! neither is ever logged. Clients are made by [`create`], whose error names the property only.
+//! neither is ever logged. Clients are made by `create`, whose error names the property only.
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
