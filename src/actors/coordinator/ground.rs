@@ -34,13 +34,13 @@ pub enum StartError {
 
 pub struct Ground {
     pub lake: Lake,
-    /// Lives as long as this process; its log ends with it.
-    pub broker: Option<EmbeddedBroker>,
     pub bootstrap: String,
     pub log: LogOfRun,
     pub publisher: Publisher,
     pub letters: DeadLetters,
     pub backlog: Option<Backlog>,
+    /// Its log ends with it. Goes last: a client without its broker complains.
+    pub broker: Option<EmbeddedBroker>,
 }
 
 impl Ground {

@@ -90,13 +90,7 @@ impl Producers {
         self.running.insert(stock.symbol.clone(), address);
     }
 
-    fn simulation(
-        &self,
-        settings: &Settings,
-        stock: &StockSettings,
-        point: StartPoint,
-        from: EventTime,
-    ) -> Simulation {
+    fn simulation(&self, settings: &Settings, stock: &StockSettings, point: StartPoint, from: EventTime) -> Simulation {
         let producer = &settings.producer;
         let interval = Span::from(stock.tick_interval);
         let schedule = match point.last {
@@ -104,7 +98,11 @@ impl Producers {
             None => TickSchedule::new(from.max(point.closed_until), interval),
         };
         // A stock with a speed of its own leaves the common clock here.
-        let clock = if stock.speed == self.clock.speed() { self.clock } else { self.clock.with_speed(self.wall.elapsed(), stock.speed) };
+        let clock = if stock.speed == self.clock.speed() {
+            self.clock
+        } else {
+            self.clock.with_speed(self.wall.elapsed(), stock.speed)
+        };
         Simulation {
             symbol: stock.symbol.clone(),
             path: PricePath::new(PathParams {

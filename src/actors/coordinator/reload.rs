@@ -65,7 +65,9 @@ impl Coordinator {
         });
         ctx.wait(prepare.into_actor(self).map(move |prepared, coordinator, ctx| match prepared {
             Ok(prices) => coordinator.restart_stocks(settings, stopping, starting, prices, ctx),
-            Err(error) => error!(%error, "the plan cannot be applied, the old settings stay; save the file again to retry"),
+            Err(error) => {
+                error!(%error, "the plan cannot be applied, the old settings stay; save the file again to retry")
+            }
         }));
     }
 

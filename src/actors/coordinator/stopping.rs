@@ -38,7 +38,9 @@ impl Stages {
         if let Some(drain) = drain {
             self.consumer.do_send(drain);
         }
-        let late = |step: &str| format!("{step} did not end within {within:?}; what is committed is right, the rest is read again");
+        let late = |step: &str| {
+            format!("{step} did not end within {within:?}; what is committed is right, the rest is read again")
+        };
         if timeout_at(deadline, drained).await.is_err() {
             return Err((self.summary().await, late("the drain")));
         }

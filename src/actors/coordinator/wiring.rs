@@ -59,8 +59,7 @@ pub fn spawn_pipeline(
     let features = Arbiter::new();
     let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
     let outputs = EngineOutputs { computed: live.clone().recipient(), failed };
-    let engine =
-        IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
+    let engine = IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
 
     let writing = Arbiter::new();
     let letters = ground.letters.clone();
@@ -79,7 +78,8 @@ pub fn spawn_pipeline(
     let (answers, shown) = (writer.clone().recipient(), live.clone().recipient());
     let spawn_window = Box::new(move |symbol: &Symbol| {
         let (symbol, answers, shown) = (symbol.clone(), answers.clone(), shown.clone());
-        let window = BarWindow::start_in_arbiter(&handle, move |_| BarWindow::new(symbol, rules.window, answers, shown));
+        let window =
+            BarWindow::start_in_arbiter(&handle, move |_| BarWindow::new(symbol, rules.window, answers, shown));
         WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
     });
 
