@@ -100,7 +100,8 @@ impl ReplayProducer {
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, String> {
         loop {
             let mut line = Vec::new();
-            let unreadable = |error| format!("cannot read the file to replay: {error}");
+            let number = self.number;
+            let unreadable = |error| format!("cannot read the file to replay after line {number}: {error}");
             // A line without an end must not fill the memory: keep one byte more than a tick may have, skip the rest.
             let read =
                 (&mut self.lines).take(MAX_PAYLOAD as u64 + 2).read_until(b'\n', &mut line).map_err(unreadable)?;
