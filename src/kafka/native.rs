@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -249,6 +250,19 @@ impl Partitions<'_> {
         assert!(index < self.elements().len(), "the index comes from `iter`");
         // SAFETY: the index is inside the list, and `&mut self` is the only way to write to it.
         unsafe { (*(*self.list).elems.add(index)).offset = offset }
+    }
+}
+
+/// Has the mock cluster inside this client give out a group's partitions this long after its first member came; a client without
+/// one is left as it is.
+pub(super) fn set_first_assignment_delay<C: ClientContext>(client: &Client<C>, delay: Duration) {
+    let millis = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client is alive, and its mock cluster lives as long as it does.
+    unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if !cluster.is_null() {
+            sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, millis);
+        }
     }
 }
 
