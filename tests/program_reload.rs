@@ -12,7 +12,7 @@ use support::program::{Program, Running};
 use tempfile::TempDir;
 
 /// The embedded broker gives out the partitions of an added stock a second before the session would have ended.
-const SHORT_SESSION: &str = "[kafka.properties]\n\"session.timeout.ms\" = 4000\n\"heartbeat.interval.ms\" = 200\n";
+const SHORT_SESSION: &str = "[kafka.properties]\n\"session.timeout.ms\" = 1500\n\"heartbeat.interval.ms\" = 200\n";
 /// Five windows a second, closed a fifth of a second later.
 const FAST: &str = "[market]\nwindow = \"1m\"\nlateness = \"1m\"\nidle_timeout = \"500ms\"\n[producer]\nspeed = 300.0\nhistory = \"20m\"\n";
 const MINUTE: Span = Span::from_secs(60);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 
+mod ends_aside;
 mod error;
 mod member;
 pub use error::{SourceError, TakeRefused};

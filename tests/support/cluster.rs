@@ -37,10 +37,10 @@ impl Cluster {
         self.broker.create_topic(topic, partitions).unwrap();
     }
 
-    /// Settings that lead a program here. A killed member leaves the group after four seconds.
+    /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds.
     pub fn settings(&self) -> String {
         format!(
-            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\nproperties = {{ \"session.timeout.ms\" = 4000, \"heartbeat.interval.ms\" = 500 }}\n",
+            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\n[kafka.properties]\n\"session.timeout.ms\" = 2000\n\"heartbeat.interval.ms\" = 300\n",
             self.bootstrap()
         )
     }

@@ -131,19 +131,6 @@ impl Running {
         self.until(&format!("it says just {wanted:?}"), said);
     }
 
-    /// Waits until the signal no longer ends the process by itself.
-    #[cfg(target_os = "linux")]
-    #[track_caller]
-    pub fn until_it_catches(&mut self, signal: Signal) {
-        let status = format!("/proc/{}/status", self.pid());
-        let catches = move || {
-            let status = std::fs::read_to_string(&status).unwrap();
-            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-            u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
-        };
-        self.until(&format!("it catches {signal:?}"), catches);
-    }
-
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {

@@ -1,6 +1,5 @@
 //! A source that is a member of a consumer group.
 
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
+use super::ends_aside::EndsAside;
 use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
@@ -32,7 +32,7 @@ struct Slot {
 
 /// A member of a consumer group.
 pub struct KafkaSource {
-    native: NativeConsumer<QuietContext>,
+    native: EndsAside<NativeConsumer<QuietContext>>,
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
     inquirer: AdminClient<QuietContext>,
     take: TakePartition,
@@ -54,6 +54,7 @@ impl KafkaSource {
         let native = NativeConsumer::new(consumer)
             .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
         let inquirer = client::create(&client::common_config(settings, bootstrap), QuietContext::default())?;
+        let native = EndsAside::new(native);
         Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
     }
 
@@ -280,14 +281,6 @@ impl RecordSource for KafkaSource {
     fn close(self: Box<Self>, patience: Duration) -> Result<(), SourceError> {
         let Self { native, .. } = *self;
         native.consumer().unsubscribe();
-        let (done, closed) = mpsc::channel();
-        let spawned = thread::Builder::new().name(String::from("kafka-close")).spawn(move || {
-            drop(native);
-            let _nobody_waits_any_more = done.send(());
-        });
-        match spawned.map(|_detached| closed.recv_timeout(patience)) {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(SourceError::NotClosed { patience }),
-        }
+        if native.end(patience) { Ok(()) } else { Err(SourceError::NotClosed { patience }) }
     }
 }
