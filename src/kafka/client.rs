@@ -111,6 +111,8 @@ pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         .set("heartbeat.interval.ms", "3000")
         // A full queue is looked at again after this long; the default of a second starves a fast reader.
         .set("fetch.queue.backoff.ms", "2")
+        // A fetch that waits for records holds up every other question to that broker.
+        .set("fetch.wait.max.ms", "100")
         // Both bound the one queue of the consumer, however many partitions it has.
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", "16384")

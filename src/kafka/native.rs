@@ -4,7 +4,7 @@
 //! number 0), and it allocates for every record. So this module polls the same queue itself. It is the only one with `unsafe`;
 //! what it gives out are safe values that borrow from their event. Making, closing and every other call remain rdkafka's.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -46,6 +46,17 @@ impl<C: ConsumerContext> NativeConsumer<C> {
     pub(super) fn is_cooperative(&self) -> bool {
         // SAFETY: returns a static string or null.
         unsafe { text(sys::rd_kafka_rebalance_protocol(self.consumer.client().native_ptr())) == "COOPERATIVE" }
+    }
+
+    /// The end of a partition's log as of the newest fetch, without asking a broker; `None` before the first fetch.
+    pub(super) fn fetched_end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let topic = CString::new(topic).ok()?;
+        let (mut low, mut high) = (0, 0);
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: client, name and both numbers are alive during the call.
+        let code =
+            unsafe { sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high) };
+        (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
     /// Answers a [`Kind::Assign`]: begin to read at the offsets in the list.
