@@ -87,7 +87,8 @@ async fn topics_get_the_retention_of_the_settings() {
 fn records_come_from_the_start_that_the_caller_says() {
     let Some((bootstrap, settings)) = kafka() else { return };
     let partition = filled(&bootstrap, &settings, 10_000);
-    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(Start::at(NextOffset(4_000)))));
+    let mut reader =
+        Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(Start::at(NextOffset(4_000)))));
     let end = Seen::End(partition.clone(), NextOffset(10_000));
     reader.until(|seen| seen.contains(&end));
     assert_eq!(reader.offsets(&partition), (4_000..10_000).collect::<Vec<_>>());
