@@ -1,6 +1,5 @@
 //! What the tests of this folder share: commits, lakes in a temporary directory, a store that fails when told to.
 
-use crate::market::checkpoint::CommitNumber;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
