@@ -69,6 +69,7 @@ enum Stage {
 impl Coordinator {
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), StartError> {
         let pipeline = spawn_pipeline(&self.ground, &self.settings, &self.live, &ctx.address())?;
+        let mut until_end = None;
         match self.job.take() {
             Some(Job::Run { points }) => {
                 let failed = ctx.address().recipient();
@@ -79,12 +80,16 @@ impl Coordinator {
                 self.producers = Some(producers);
             }
             Some(Job::UntilEnd) => {
-                pipeline.consumer.do_send(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End });
+                until_end = Some(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End })
             }
             Some(Job::Replay { lines, rate }) => self.start_replay(&pipeline, lines, rate, ctx),
             None => {}
         }
+        // The consumer must know what to read before it is told to read it to the end.
         pipeline.consumer.do_send(self.stocks());
+        if let Some(drain) = until_end {
+            pipeline.consumer.do_send(drain);
+        }
         self.pipeline = Some(pipeline);
         Ok(())
     }

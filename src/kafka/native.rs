@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -80,6 +81,18 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         } else {
             // SAFETY: a null list means: nothing is assigned.
             code_into_result(unsafe { sys::rd_kafka_assign(client, ptr::null()) })
+        }
+    }
+}
+
+/// Tells the mock cluster that a client hosts how long the first member of a group waits for others; nothing if it hosts none.
+pub(super) fn shorten_first_join<C: ClientContext>(host: &Client<C>, wait: Duration) {
+    let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client is alive during both calls, and with it its cluster; null is checked.
+    unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(host.native_ptr());
+        if !cluster.is_null() {
+            sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, millis);
         }
     }
 }
