@@ -1,0 +1,117 @@
+//! What the tests of the actors share: probes and made-up ticks. Time is virtual in all of them: it moves on only when nobody has
+//! anything to do, so waiting costs nothing and decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::market::barrier::Barrier;
+use crate::market::checkpoint::{BarRules, Checkpoint, Epoch, NextOffset, TopicPartition};
+use crate::market::symbol::Symbol;
+use crate::market::tick::Tick;
+use crate::market::time::{EventTime, Span, WindowSize};
+
+/// How long, in virtual time, a message that must come may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// 2025-05-14T00:00:00Z.
+const MIDNIGHT: i64 = 1_747_180_800_000_000;
+
+/// What one recipient was sent.
+pub struct Probe<M> {
+    received: mpsc::UnboundedReceiver<M>,
+}
+
+struct Recorder<M>(mpsc::UnboundedSender<M>);
+
+impl<M: Unpin + 'static> Actor for Recorder<M> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1_024);
+    }
+}
+
+impl<M: Message<Result = ()> + Unpin + 'static> Handler<M> for Recorder<M> {
+    type Result = ();
+
+    fn handle(&mut self, message: M, _: &mut Self::Context) {
+        let _the_test_may_be_over = self.0.send(message);
+    }
+}
+
+/// A recipient, and what it was sent.
+pub fn probe<M>() -> (Recipient<M>, Probe<M>)
+where
+    M: Message<Result = ()> + Send + Unpin + 'static,
+{
+    let (sender, received) = mpsc::unbounded_channel();
+    (Recorder(sender).start().recipient(), Probe { received })
+}
+
+impl<M> Probe<M> {
+    /// Waits for the next message.
+    pub async fn next(&mut self) -> M {
+        let next = timeout(PATIENCE, self.received.recv()).await;
+        next.unwrap_or_else(|_| panic!("no {} came", std::any::type_name::<M>())).expect("the recorder lives")
+    }
+
+    /// Waits so long and no message comes.
+    pub async fn stays_silent_for(&mut self, time: Duration) {
+        let next = timeout(time, self.received.recv()).await;
+        assert!(next.is_err(), "a {} came", std::any::type_name::<M>());
+    }
+
+    /// What has come until now, when nobody has anything to do.
+    pub async fn so_far(&mut self) -> Vec<M> {
+        all_done().await;
+        std::iter::from_fn(|| self.received.try_recv().ok()).collect()
+    }
+}
+
+/// Until nobody has anything to do any more.
+pub async fn all_done() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+pub fn symbol(text: &str) -> Symbol {
+    Symbol::new(text).unwrap()
+}
+
+pub fn partition() -> TopicPartition {
+    TopicPartition::new("stock_topic.AAPL", 0)
+}
+
+/// Minutes after a midnight at which a window begins.
+pub fn minute(minutes: i64) -> EventTime {
+    EventTime::from_micros(MIDNIGHT + minutes * 60_000_000)
+}
+
+pub fn tick(offset: i64, minutes: i64, price: f64) -> Tick {
+    Tick { offset, event_time: minute(minutes), price, volume: None }
+}
+
+/// Five-minute windows, ten minutes of lateness, a minute ahead.
+pub fn genesis() -> Checkpoint {
+    let rules = BarRules {
+        window: WindowSize::new(Span::from_secs(300)).unwrap(),
+        lateness: Span::from_secs(600),
+        max_ahead: Span::from_secs(60),
+    };
+    Checkpoint::genesis(rules, "log")
+}
+
+/// A barrier of epoch 1 behind `read` records, which the watermark has come to at this minute.
+pub fn barrier(windows: usize, read: i64, watermark: i64) -> Barrier {
+    let mut checkpoint = genesis();
+    (checkpoint.cut, checkpoint.resume) = (NextOffset(read), NextOffset(read));
+    checkpoint.watermark = minute(watermark);
+    checkpoint.counters.read = read.unsigned_abs();
+    Barrier { partition: partition(), epoch: Epoch(1), windows, checkpoint, skipped_replayed: 0 }
+}
+
+pub fn shared(barrier: &Barrier) -> Arc<Barrier> {
+    Arc::new(barrier.clone())
+}
