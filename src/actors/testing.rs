@@ -1,10 +1,12 @@
 //! What the tests of the actors share: probes and made-up ticks. Time is virtual in all of them: it moves on only when nobody has
 //! anything to do, so waiting costs nothing and decides nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -13,6 +15,8 @@ use crate::market::checkpoint::{BarRules, Checkpoint, Epoch, NextOffset, TopicPa
 use crate::market::symbol::Symbol;
 use crate::market::tick::Tick;
 use crate::market::time::{EventTime, Span, WindowSize};
+use crate::settings::Compression;
+use crate::storage::{Chain, Lake, LakeIdentity, Sharing, StorageError};
 
 /// How long, in virtual time, a message that must come may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -71,9 +75,9 @@ impl<M> Probe<M> {
     }
 }
 
-/// Until nobody has anything to do any more.
+/// Until nobody has anything to do any more but wait: longer than actors rest between two looks.
 pub async fn all_done() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
 pub fn symbol(text: &str) -> Symbol {
@@ -114,4 +118,24 @@ pub fn barrier(windows: usize, read: i64, watermark: i64) -> Barrier {
 
 pub fn shared(barrier: &Barrier) -> Arc<Barrier> {
     Arc::new(barrier.clone())
+}
+
+/// An empty lake, with the directory that it lives in.
+pub fn lake() -> (Lake, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    (open_lake(dir.path()), dir)
+}
+
+pub fn open_lake(dir: &Path) -> Lake {
+    Lake::open(dir, Compression::Zstd, Sharing::Shared, &lake_identity()).unwrap()
+}
+
+pub fn lake_identity() -> LakeIdentity {
+    LakeIdentity { group: "g".into(), cluster: "c".into(), layout: "per_stock".into() }
+}
+
+/// Fences whoever had the partition and goes on from the newest checkpoint.
+pub fn take(lake: &Lake, partition: &TopicPartition) -> (Chain, Checkpoint) {
+    let go_on = |newest: Option<Checkpoint>| Ok::<_, StorageError>(newest.unwrap_or_else(genesis));
+    lake.take(partition, go_on).unwrap()
 }

@@ -188,3 +188,6 @@ impl Handler<CloseSource> for TickConsumer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
