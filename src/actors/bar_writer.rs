@@ -285,3 +285,6 @@ impl Handler<ReportSummary> for BarWriter {
         MessageResult(self.summary)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -259,3 +259,6 @@ impl Handler<SaveIndicators> for IndicatorEngine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the tests of the actors share: probes and made-up ticks. Time is virtual in all of them: it moves on only when nobody has
 //! anything to do, so waiting costs nothing and decides nothing.
 
+mod failing_store;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::market::bar::Bar;
 use crate::market::barrier::Barrier;
 use crate::market::checkpoint::{BarRules, Checkpoint, Epoch, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
@@ -17,6 +20,8 @@ use crate::market::tick::Tick;
 use crate::market::time::{EventTime, Span, WindowSize};
 use crate::settings::Compression;
 use crate::storage::{Chain, Lake, LakeIdentity, Sharing, StorageError};
+
+pub use failing_store::{Trouble, failing_lake};
 
 /// How long, in virtual time, a message that must come may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -64,8 +69,8 @@ impl<M> Probe<M> {
 
     /// Waits so long and no message comes.
     pub async fn stays_silent_for(&mut self, time: Duration) {
-        let next = timeout(time, self.received.recv()).await;
-        assert!(next.is_err(), "a {} came", std::any::type_name::<M>());
+        tokio::time::sleep(time).await;
+        assert!(self.received.try_recv().is_err(), "a {} came", std::any::type_name::<M>());
     }
 
     /// What has come until now, when nobody has anything to do.
@@ -138,4 +143,20 @@ pub fn lake_identity() -> LakeIdentity {
 pub fn take(lake: &Lake, partition: &TopicPartition) -> (Chain, Checkpoint) {
     let go_on = |newest: Option<Checkpoint>| Ok::<_, StorageError>(newest.unwrap_or_else(genesis));
     lake.take(partition, go_on).unwrap()
+}
+
+/// A bar of five minutes made of so many ticks; its prices follow its place, so that indicators differ.
+pub fn bar(name: &str, minutes: i64, ticks: i64) -> Bar {
+    let price = 100.0 + (minutes / 5 % 7) as f64 - (minutes / 5 % 11) as f64 / 3.0;
+    Bar {
+        symbol: symbol(name),
+        window_start: minute(minutes),
+        open: price,
+        high: price + 1.5,
+        low: price - 1.25,
+        close: price + 0.5,
+        volume: None,
+        vwap: None,
+        ticks,
+    }
 }
