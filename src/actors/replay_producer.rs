@@ -101,9 +101,10 @@ impl ReplayProducer {
         loop {
             let mut line = Vec::new();
             let unreadable = |error| format!("cannot read the file to replay: {error}");
-            // A line without an end must not fill the memory: keep one byte more than a tick may have, skip the rest.
+            // A line without an end must not fill the memory: keep more than a tick may have, with the mark that a file may begin with
+            // and a line end, and skip the rest.
             let read =
-                (&mut self.lines).take(MAX_PAYLOAD as u64 + 2).read_until(b'\n', &mut line).map_err(unreadable)?;
+                (&mut self.lines).take(MAX_PAYLOAD as u64 + 5).read_until(b'\n', &mut line).map_err(unreadable)?;
             if read == 0 {
                 return Ok(None);
             }

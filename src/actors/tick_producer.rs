@@ -52,6 +52,9 @@ pub struct TickProducer {
     failed: Recipient<PipelineFailed>,
     /// Encoded, not yet taken, oldest first.
     waiting: VecDeque<Vec<u8>>,
+    /// The tick behind what is waiting.
+    simulated: Option<LastTick>,
+    /// The last one that was handed over with all before it.
     last: Option<LastTick>,
     stopped: bool,
 }
@@ -69,7 +72,8 @@ impl TickProducer {
         publish: PublishTo,
         failed: Recipient<PipelineFailed>,
     ) -> Self {
-        Self { simulation, route, wall, publish, failed, waiting: VecDeque::new(), last: None, stopped: false }
+        let (waiting, simulated, last) = (VecDeque::new(), None, None);
+        Self { simulation, route, wall, publish, failed, waiting, simulated, last, stopped: false }
     }
 
     /// Publishes at most a burst. Returns when to go on.
@@ -103,7 +107,7 @@ impl TickProducer {
         let symbol = self.simulation.symbol.as_str();
         let tick = WireTick { event_time, symbol, price, volume: None };
         self.waiting.extend(self.simulation.faults.spoil(&tick).into_iter().map(|line| line.payload));
-        self.last = Some(LastTick { event_time, price });
+        self.simulated = Some(LastTick { event_time, price });
         None
     }
 
@@ -114,6 +118,9 @@ impl TickProducer {
         match (self.publish)(&Outgoing { topic: &self.route.topic, partition: self.route.partition, key, payload }) {
             Ok(()) => {
                 self.waiting.pop_front();
+                if self.waiting.is_empty() {
+                    self.last = self.simulated;
+                }
                 Ok(true)
             }
             Err(PublishRefused::Full) => Ok(false),
