@@ -1,6 +1,7 @@
 //! What happens to every tick between the client and the disk, without actors: judged by its partition's cursor, collected by
 //! stock, folded, and the windows closed when the watermark has passed them.
 
+use super::work::Payloads;
 use stockstream::market::checkpoint::{BarRules, Checkpoint};
 use stockstream::market::partition::{PartitionCursor, Record, Slot, Verdict};
 use stockstream::market::symbol::Symbol;
@@ -27,13 +28,13 @@ pub fn cursor(symbols: &[Symbol]) -> PartitionCursor {
 }
 
 /// Payloads as the records of one partition, published long after the events.
-pub fn records(payloads: &[Vec<u8>]) -> impl Iterator<Item = Record<'_>> {
+pub fn records(payloads: &Payloads) -> impl Iterator<Item = Record<'_>> {
     let published = Some(EventTime::from_micros(1_900_000_000_000_000));
     payloads.iter().zip(0..).map(move |(payload, offset)| Record { offset, timestamp: published, payload })
 }
 
 /// The whole core over one partition. Returns the closed bars.
-pub fn core_pass(symbols: &[Symbol], payloads: &[Vec<u8>]) -> Vec<ClosedBar> {
+pub fn core_pass(symbols: &[Symbol], payloads: &Payloads) -> Vec<ClosedBar> {
     let mut cursor = cursor(symbols);
     let mut stocks: Vec<(Vec<Tick>, StockWindows)> =
         symbols.iter().map(|symbol| (Vec::new(), StockWindows::new(symbol.clone(), window()))).collect();

@@ -77,8 +77,30 @@ impl Work {
     }
 
     /// The next `count` ticks, payloads only.
-    pub fn payloads(&mut self, count: usize) -> Vec<Vec<u8>> {
-        let mut buffer = Vec::new();
-        (0..count).map(|_| self.next_line(&mut buffer).payload.to_vec()).collect()
+    pub fn payloads(&mut self, count: usize) -> Payloads {
+        let (mut payloads, mut buffer) = (Payloads::default(), Vec::new());
+        for _ in 0..count {
+            payloads.bytes.extend_from_slice(self.next_line(&mut buffer).payload);
+            payloads.ends.push(payloads.bytes.len());
+        }
+        payloads
+    }
+}
+
+/// Payloads one behind the other, as a fetched batch has them.
+#[derive(Default)]
+pub struct Payloads {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Payloads {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
     }
 }
