@@ -61,8 +61,8 @@ struct Owned {
 /// How far the indicator engine is behind the chain: an entry must stay as long as the engine may need it.
 struct FeatureProgress {
     published: CommitNumber,
-    /// Files that the saved indicator state does not include yet, ascending. Begins with the fence: until the engine has loaded its
-    /// state and completed what an earlier run left, every entry stays.
+    /// Files that the saved indicator state does not include yet, ascending. Begins with the first that ever was: until the engine
+    /// has loaded its state and completed what an earlier run left, every entry stays.
     unsaved: VecDeque<CommitNumber>,
 }
 
@@ -204,7 +204,7 @@ impl Handler<PartitionTaken> for BarWriter {
     fn handle(&mut self, taken: PartitionTaken, ctx: &mut Self::Context) {
         let owned = Owned {
             epoch: taken.epoch,
-            features: FeatureProgress { published: CommitNumber(0), unsaved: VecDeque::from([taken.chain.last()]) },
+            features: FeatureProgress { published: CommitNumber(0), unsaved: VecDeque::from([CommitNumber(1)]) },
             checkpoint: taken.checkpoint,
             skipped_replayed: 0,
             stage: Stage::Idle,
@@ -285,3 +285,6 @@ impl Handler<ReportSummary> for BarWriter {
         MessageResult(self.summary)
     }
 }
+
+#[cfg(test)]
+mod tests;

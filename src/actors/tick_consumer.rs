@@ -191,3 +191,6 @@ impl Handler<CloseSource> for TickConsumer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

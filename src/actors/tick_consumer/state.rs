@@ -89,7 +89,7 @@ impl ConsumerState {
     /// Reads a slice of events. Returns how many records came.
     pub fn read(&mut self, source: &mut dyn RecordSource, max: usize, wait: Duration) -> usize {
         let mut records = 0;
-        let mut at = 0;
+        let mut at = usize::MAX;
         let now = Instant::now();
         source.poll(max, wait, &mut |event| match event {
             SourceEvent::Record { partition, offset, timestamp, key, payload } => {
@@ -100,11 +100,18 @@ impl ConsumerState {
                         Some(found) => at = found,
                         None => return,
                     }
-                    self.owned[at].has_moved(now);
+                    self.owned[at].is_not_silent(now);
                 }
-                let verdict = self.owned[at].read(Record { offset, timestamp, payload });
-                if !matches!(verdict, Verdict::Tick(..)) {
-                    self.dropped(at, verdict, key, offset, payload);
+                if self.owned[at].ends_before(offset) {
+                    return;
+                }
+                match self.owned[at].read(Record { offset, timestamp, payload }) {
+                    Verdict::Tick(..) | Verdict::Replayed => {}
+                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
+                    Verdict::OtherLog => {
+                        self.is_of_another_log(partition, offset);
+                        at = usize::MAX;
+                    }
                 }
             }
             other => {
@@ -119,9 +126,9 @@ impl ConsumerState {
         match event {
             SourceEvent::Assigned(partition) => self.take(partition),
             SourceEvent::Revoked(partition) => self.lose(&partition),
-            SourceEvent::EndOfPartition(partition, _) => {
+            SourceEvent::EndOfPartition(partition, end) => {
                 if let Some(owned) = self.find(partition) {
-                    owned.reached_end();
+                    owned.reached_end(end);
                 }
             }
             SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
@@ -134,18 +141,17 @@ impl ConsumerState {
         }
     }
 
-    fn dropped(&mut self, at: usize, verdict: Verdict, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
+    /// Nothing of it may be committed on top of what the lake has.
+    fn is_of_another_log(&mut self, partition: &TopicPartition, offset: i64) {
+        self.lose(partition);
+        let reason = format!(
+            "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
+        );
+        self.outputs.failed.do_send(PipelineFailed(reason));
+    }
+
+    fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
         let partition = self.owned[at].partition.clone();
-        let reason = match verdict {
-            Verdict::Dropped(reason) => reason,
-            Verdict::OtherLog => {
-                let reason = format!(
-                    "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
-                );
-                return self.outputs.failed.do_send(PipelineFailed(reason));
-            }
-            Verdict::Tick(..) | Verdict::Replayed => return,
-        };
         if self.may_say(reason.name()) {
             let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
             warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
@@ -225,14 +231,21 @@ impl ConsumerState {
             draining: self.draining.map(|drain| drain.open_windows),
             is_fed: &|partition| self.fed.contains(partition),
         };
+        let barriers = &self.outputs.barriers;
         let mut finished = 0;
         for owned in &mut self.owned {
             match owned.next_step(&rules, now) {
                 Step::ReadOn => {}
-                // A commit counts the dead letters below its cut: they go first.
-                Step::Barrier if self.unsent.is_empty() => owned.send_barrier(&self.outputs.barriers),
-                Step::Barrier => {}
                 Step::Finished => finished += 1,
+                // A commit counts the dead letters below its cut: they go first.
+                _ if !self.unsent.is_empty() => {}
+                Step::Barrier => owned.send_barrier(barriers),
+                Step::EndOfStream(to) => owned.force_barrier(to, barriers),
+                // Reading may have been paused, or the broker away: then silence says nothing.
+                Step::Idle(to) => match source.log_end(&owned.partition, LAG_INTERVAL) {
+                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers),
+                    _ => owned.is_not_silent(now),
+                },
             }
         }
         let expected: BTreeSet<_> = self.stocks.values().collect();
@@ -321,10 +334,13 @@ impl ConsumerState {
         }
     }
 
+    /// Where a drain before this one was to end stays the end, unless this one ends here: nothing was read beyond.
     pub fn drain(&mut self, drain: DrainStream) {
         self.draining = Some(drain);
         self.drained = false;
-        self.owned.iter_mut().for_each(|owned| owned.read_until = None);
+        if drain.read == ReadUntil::Here {
+            self.owned.iter_mut().for_each(|owned| owned.read_until = Some(owned.cursor.position()));
+        }
     }
 
     pub fn fail(&self, error: &SourceError) {
