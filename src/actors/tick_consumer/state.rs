@@ -1,20 +1,21 @@
 //! The consumer's partitions and what is done with each event of its source.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
+use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
 use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
 use crate::market::symbol::Symbol;
-use crate::market::time::Span;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
@@ -32,8 +33,6 @@ const AHEAD_OF_COMMITS: u64 = 4;
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the broker may take to tell the end of a log.
 const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two log lines of the same kind about bad input or passing trouble.
-const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 pub struct ConsumerState {
     params: ConsumerParams,
@@ -49,22 +48,12 @@ pub struct ConsumerState {
     draining: Option<DrainStream>,
     drained: bool,
     lag_due: Instant,
-    quiet_until: HashMap<&'static str, Instant>,
-    /// Dead letters that were refused for now; at most those of one slice, because nothing is read meanwhile.
-    unsent: VecDeque<UnsentLetter>,
-}
-
-struct UnsentLetter {
-    letter_of: TopicPartition,
-    reason: &'static str,
-    offset: i64,
-    late_by: Option<Span>,
-    key: Option<Vec<u8>>,
-    payload: Vec<u8>,
+    letters: Letters,
+    seldom: Seldom,
 }
 
 impl ConsumerState {
-    pub fn new(params: ConsumerParams, outputs: ConsumerOutputs) -> Self {
+    pub fn new(params: ConsumerParams, letters: LetterBox, outputs: ConsumerOutputs) -> Self {
         Self {
             params,
             outputs,
@@ -77,8 +66,8 @@ impl ConsumerState {
             draining: None,
             drained: false,
             lag_due: Instant::now(),
-            quiet_until: HashMap::new(),
-            unsent: VecDeque::new(),
+            letters: Letters::new(letters),
+            seldom: Seldom::default(),
         }
     }
 
@@ -133,7 +122,7 @@ impl ConsumerState {
             }
             SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
             SourceEvent::Error(error) => {
-                if self.may_say("trouble") {
+                if self.seldom.may_say("trouble") {
                     warn!(%error, "kafka is in trouble; going on");
                 }
             }
@@ -152,7 +141,7 @@ impl ConsumerState {
 
     fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
         let partition = self.owned[at].partition.clone();
-        if self.may_say(reason.name()) {
+        if self.seldom.may_say(reason.name()) {
             let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
             warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
         }
@@ -162,16 +151,7 @@ impl ConsumerState {
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
         let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
-        if (self.params.send_letter)(&letter).is_err() {
-            self.unsent.push_back(UnsentLetter {
-                letter_of: partition.clone(),
-                reason: letter.reason,
-                offset,
-                late_by,
-                key: key.map(<[u8]>::to_vec),
-                payload: payload.to_vec(),
-            });
-        }
+        self.letters.send(&letter);
     }
 
     fn take(&mut self, partition: &TopicPartition) {
@@ -194,8 +174,7 @@ impl ConsumerState {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
-        self.unsent.retain(|letter| letter.letter_of != *partition);
-        (self.params.forget_letters)(partition);
+        self.letters.forget(partition);
         self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
@@ -215,7 +194,7 @@ impl ConsumerState {
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
     pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        !self.unsent.is_empty()
+        !self.letters.all_sent()
             || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
     }
 
@@ -223,7 +202,7 @@ impl ConsumerState {
     pub fn advance(&mut self, source: &mut dyn RecordSource) {
         let now = Instant::now();
         self.find_ends(source);
-        self.send_letters();
+        self.letters.send_again();
         let rules = StepRules {
             commit_every: self.params.commit_every,
             idle: self.params.idle,
@@ -238,7 +217,7 @@ impl ConsumerState {
                 Step::ReadOn => {}
                 Step::Finished => finished += 1,
                 // A commit counts the dead letters below its cut: they go first.
-                _ if !self.unsent.is_empty() => {}
+                _ if !self.letters.all_sent() => {}
                 Step::Barrier => owned.send_barrier(barriers),
                 Step::EndOfStream(to) => owned.force_barrier(to, barriers),
                 // Reading may have been paused, or the broker away: then silence says nothing.
@@ -260,23 +239,6 @@ impl ConsumerState {
         if now >= self.lag_due {
             self.lag_due = now + LAG_INTERVAL;
             self.measure_lag(source);
-        }
-    }
-
-    fn send_letters(&mut self) {
-        while let Some(unsent) = self.unsent.front() {
-            let letter = DeadLetter {
-                reason: unsent.reason,
-                source: &unsent.letter_of,
-                offset: unsent.offset,
-                late_by: unsent.late_by,
-                key: unsent.key.as_deref(),
-                payload: &unsent.payload,
-            };
-            if (self.params.send_letter)(&letter).is_err() {
-                return;
-            }
-            self.unsent.pop_front();
         }
     }
 
@@ -345,14 +307,5 @@ impl ConsumerState {
 
     pub fn fail(&self, error: &SourceError) {
         self.outputs.failed.do_send(PipelineFailed(error.to_string()));
-    }
-
-    fn may_say(&mut self, what: &'static str) -> bool {
-        let now = Instant::now();
-        let quiet = self.quiet_until.get(what).is_some_and(|until| now < *until);
-        if !quiet {
-            self.quiet_until.insert(what, now + SAY_AGAIN);
-        }
-        !quiet
     }
 }

@@ -5,6 +5,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::actors::testing::{Probe, all_done, genesis, lake, minute, partition, probe, symbol, take};
+use crate::actors::tick_consumer::letters::SendLetter;
+use crate::kafka::dead_letters::LetterNotTaken;
 use crate::market::barrier::Barrier;
 use crate::market::checkpoint::{Checkpoint, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
@@ -109,10 +111,9 @@ impl Setup {
                 let window = FakeWindow(symbol.clone(), sender.clone()).start();
                 WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
             }),
-            send_letter: letter_box(letters.clone()),
-            forget_letters: Box::new(|_| {}),
             backlog: None,
         };
+        let letter_box = LetterBox { send: letter_box(letters.clone()), forget: Box::new(|_| {}) };
         let (taken, taken_probe) = probe();
         let (lost, lost_probe) = probe();
         let (barriers, barriers_probe) = probe();
@@ -120,7 +121,7 @@ impl Setup {
         let (failed, failed_probe) = probe();
         let (lag, lag_probe) = probe();
         let outputs = ConsumerOutputs { taken, lost, barriers, drained, failed, lag };
-        let consumer = TickConsumer::new(Box::new(Scripted(script.clone())), params, outputs).start();
+        let consumer = TickConsumer::new(Box::new(Scripted(script.clone())), params, letter_box, outputs).start();
         Self {
             consumer,
             script,

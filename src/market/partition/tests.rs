@@ -1,5 +1,6 @@
 use super::*;
 use crate::market::checkpoint::BarRules;
+use crate::market::codec::Malformed;
 use crate::market::time::WindowSize;
 
 mod idle;
