@@ -17,6 +17,10 @@ use crate::messages::credit::Credits;
 use crate::messages::lifecycle::OpenWindows;
 use crate::messages::tick_batch::TickBatch;
 
+/// Between two barriers that close windows. A live stream passes their ends seldom and is not held up; a backlog passes them many
+/// times a second, and each commit costs milliseconds, however few its bars are.
+const BARRIER_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Makes the window actor of a stock.
 pub type SpawnWindow = Box<dyn Fn(&Symbol) -> WindowHandle + Send>;
 
@@ -57,6 +61,7 @@ pub struct OwnedPartition {
     buffers: Vec<Vec<Tick>>,
     touched: Vec<Slot>,
     pub barrier_in_flight: bool,
+    last_barrier: Option<Instant>,
     /// Since when nothing has come: the last record, or the taking of the partition.
     silent_since: Instant,
     /// All records below this have been given, and there were no more then.
@@ -75,6 +80,7 @@ impl OwnedPartition {
             buffers: Vec::new(),
             touched: Vec::new(),
             barrier_in_flight: false,
+            last_barrier: None,
             silent_since: Instant::now(),
             ended_at: None,
             read_until: None,
@@ -149,11 +155,12 @@ impl OwnedPartition {
         if self.barrier_in_flight {
             return Step::ReadOn;
         }
-        if self.cursor.can_close() || (!self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every)
-        {
+        let ends_here = self.read_until.is_some_and(|end| self.is_read_to(end));
+        let rested = self.last_barrier.is_none_or(|last| now.duration_since(last) >= BARRIER_INTERVAL);
+        let many_read = !self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every;
+        if many_read || (self.cursor.can_close() && (rested || ends_here)) {
             return Step::Barrier;
         }
-        let ends_here = self.read_until.is_some_and(|end| self.is_read_to(end));
         match rules.draining {
             Some(open_windows) if ends_here => self.last_step(open_windows),
             _ => self.idle_step(rules, now),
@@ -178,13 +185,13 @@ impl OwnedPartition {
     }
 
     /// Advances the watermark and cuts the log there.
-    pub fn force_barrier(&mut self, to: EventTime, writer: &Recipient<BarrierOpened>) {
+    pub fn force_barrier(&mut self, to: EventTime, writer: &Recipient<BarrierOpened>, now: Instant) {
         self.cursor.force(to);
-        self.send_barrier(writer);
+        self.send_barrier(writer, now);
     }
 
     /// Cuts the log: tells the writer, then every window, through the mailboxes that the ticks use.
-    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>) {
+    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>, now: Instant) {
         let (checkpoint, skipped_replayed) = self.cursor.cut();
         let barrier = Arc::new(Barrier {
             partition: self.partition.clone(),
@@ -194,6 +201,7 @@ impl OwnedPartition {
             skipped_replayed,
         });
         self.barrier_in_flight = true;
+        self.last_barrier = Some(now);
         writer.do_send(BarrierOpened(barrier.clone()));
         for window in &self.windows {
             window.barriers.do_send(CloseWindows(barrier.clone()));

@@ -218,21 +218,16 @@ impl ConsumerState {
                 Step::Finished => finished += 1,
                 // A commit counts the dead letters below its cut: they go first.
                 _ if !self.letters.all_sent() => {}
-                Step::Barrier => owned.send_barrier(barriers),
-                Step::EndOfStream(to) => owned.force_barrier(to, barriers),
+                Step::Barrier => owned.send_barrier(barriers, now),
+                Step::EndOfStream(to) => owned.force_barrier(to, barriers, now),
                 // Reading may have been paused, or the broker away: then silence says nothing.
                 Step::Idle(to) => match source.log_end(&owned.partition, LAG_INTERVAL) {
-                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers),
+                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers, now),
                     _ => owned.is_not_silent(now),
                 },
             }
         }
-        let expected: BTreeSet<_> = self.stocks.values().collect();
-        let all = match self.draining {
-            Some(DrainStream { read: ReadUntil::End, .. }) => self.owned.len() >= expected.len(),
-            _ => true,
-        };
-        if self.draining.is_some() && all && finished == self.owned.len() && !self.drained {
+        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.has_all_expected() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
         }
@@ -240,6 +235,12 @@ impl ConsumerState {
             self.lag_due = now + LAG_INTERVAL;
             self.measure_lag(source);
         }
+    }
+
+    /// Whether no partition is still to come that a drain to the end has to read.
+    fn has_all_expected(&self) -> bool {
+        let expected = || self.stocks.values().collect::<BTreeSet<_>>().len();
+        self.draining.is_none_or(|drain| drain.read != ReadUntil::End) || self.owned.len() >= expected()
     }
 
     /// Where a drain ends is asked once a partition, when it begins or when the partition comes.

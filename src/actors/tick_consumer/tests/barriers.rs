@@ -38,6 +38,20 @@ async fn one_barrier_is_in_flight_and_window_ends_passed_meanwhile_go_into_the_n
 }
 
 #[actix::test]
+async fn a_backlog_is_cut_seldom_however_fast_its_commits_are() {
+    let mut setup = Setup::new().await;
+    setup.tick(0, 1);
+    setup.tick(1, 15);
+    let first = setup.barrier().await;
+    setup.commit(&first);
+    setup.tick(2, 31);
+    setup.barriers.stays_silent_for(Duration::from_millis(200)).await;
+    setup.tick(3, 46);
+    let second = setup.barrier().await;
+    assert_eq!((cut_and_minute(&first), cut_and_minute(&second)), ((2, 5), (4, 36)), "one barrier for two windows");
+}
+
+#[actix::test]
 async fn a_commit_of_another_epoch_does_not_free_the_barrier() {
     let mut setup = Setup::new().await;
     setup.tick(0, 1);
