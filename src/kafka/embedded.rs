@@ -7,16 +7,22 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
 
-use super::native;
+use super::client;
+use super::client_log::QuietContext;
+use super::native::set_first_assignment_delay;
 
 /// What the broker keeps of a partition, in bytes of batches.
 pub const RETAINED_BYTES: u64 = 5 * 1024 * 1024;
 
 /// What the broker keeps of a partition, in batches.
 pub const RETAINED_BATCHES: u64 = 100_000;
+
+/// How long a group waits for further members before it gives out its partitions: there are none, as a rule. By itself the mock
+/// cluster waits for three seconds.
+const FIRST_ASSIGNMENT_DELAY: Duration = Duration::from_millis(100);
 
 /// Why the embedded broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +32,6 @@ pub enum EmbeddedError {
     #[error("the embedded broker cannot create the topic `{topic}`: {reason}")]
     NoTopic { topic: String, reason: String },
 }
-
-/// How long the first member of a group waits for others; the cluster's own 3 seconds would delay every start.
-const FIRST_JOIN: Duration = Duration::from_millis(100);
 
 struct CreateTopic {
     topic: String,
@@ -105,22 +108,21 @@ impl Drop for EmbeddedBroker {
 
 /// Holds the cluster until the last request channel is closed.
 fn own(started: &mpsc::SyncSender<Result<String, String>>, inbox: &mpsc::Receiver<CreateTopic>) {
-    // A client of its own hosts the cluster, because only through it the cluster can be told not to wait at the first join.
-    let host = ClientConfig::new().set("test.mock.num.brokers", "1").create::<BaseProducer>();
-    let cluster = match host.as_ref().map(|host| host.client().mock_cluster()) {
-        Ok(Some(cluster)) => cluster,
-        Ok(None) => {
-            let _starter_is_gone = started.send(Err(String::from("librdkafka has made none")));
-            return;
-        }
+    // A mock cluster that is made by itself cannot be told its delay.
+    let mut config = ClientConfig::new();
+    config.set("test.mock.num.brokers", "1");
+    let host: AdminClient<QuietContext> = match client::create(&config, QuietContext::default()) {
+        Ok(host) => host,
         Err(error) => {
             let _starter_is_gone = started.send(Err(error.to_string()));
             return;
         }
     };
-    if let Ok(host) = &host {
-        native::shorten_first_join(host.client(), FIRST_JOIN);
-    }
+    let Some(cluster) = host.inner().mock_cluster() else {
+        let _starter_is_gone = started.send(Err(String::from("this librdkafka has no mock cluster")));
+        return;
+    };
+    set_first_assignment_delay(host.inner(), FIRST_ASSIGNMENT_DELAY);
     if started.send(Ok(cluster.bootstrap_servers())).is_err() {
         return;
     }

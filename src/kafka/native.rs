@@ -89,7 +89,7 @@ impl<C: ConsumerContext> NativeConsumer<C> {
 }
 
 /// Tells the mock cluster that a client hosts how long the first member of a group waits for others; nothing if it hosts none.
-pub(super) fn shorten_first_join<C: ClientContext>(host: &Client<C>, wait: Duration) {
+pub(super) fn set_first_assignment_delay<C: ClientContext>(host: &Client<C>, wait: Duration) {
     let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the client is alive during both calls, and with it its cluster; null is checked.
     unsafe {

@@ -37,10 +37,10 @@ impl Cluster {
         self.broker.create_topic(topic, partitions).unwrap();
     }
 
-    /// Settings that lead a program here. A killed member leaves the group after three seconds.
+    /// Settings that lead a program here. A killed member leaves the group after four seconds.
     pub fn settings(&self) -> String {
         format!(
-            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\nproperties = {{ \"session.timeout.ms\" = 3000, \"heartbeat.interval.ms\" = 500 }}\n",
+            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\nproperties = {{ \"session.timeout.ms\" = 4000, \"heartbeat.interval.ms\" = 500 }}\n",
             self.bootstrap()
         )
     }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 /// Longer than any step of these tests takes on a slow machine; what is not over by then hangs.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
@@ -121,6 +121,14 @@ impl Running {
         let stderr = self.stderr.clone();
         let said = move || stderr.lock().unwrap().iter().filter(|line| line.contains(text)).count() >= times;
         self.until(&format!("it says {text:?} {times} times"), said);
+    }
+
+    /// Waits for a line on stderr that is exactly this.
+    #[track_caller]
+    pub fn until_line(&mut self, wanted: &str) {
+        let stderr = self.stderr.clone();
+        let said = move || stderr.lock().unwrap().iter().any(|line| line == wanted);
+        self.until(&format!("it says just {wanted:?}"), said);
     }
 
     /// Waits until the signal no longer ends the process by itself.

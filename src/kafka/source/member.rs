@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
@@ -32,6 +33,8 @@ struct Slot {
 /// A member of a consumer group.
 pub struct KafkaSource {
     native: NativeConsumer<QuietContext>,
+    /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
+    inquirer: AdminClient<QuietContext>,
     take: TakePartition,
     slots: Vec<Slot>,
     /// By topic and number as librdkafka tells them; emptied when the assignment changes.
@@ -50,7 +53,8 @@ impl KafkaSource {
         let consumer = client::create(&config, QuietContext::default())?;
         let native = NativeConsumer::new(consumer)
             .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
-        Ok(Self { native, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
+        let inquirer = client::create(&client::common_config(settings, bootstrap), QuietContext::default())?;
+        Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
     }
 
     /// The cluster's id, for the identity of the log. `None` when no broker answers in time. The embedded broker's is
@@ -153,7 +157,7 @@ impl KafkaSource {
     ) -> Result<(NextOffset, NextOffset), SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
-            match self.native.consumer().fetch_watermarks(&partition.topic, partition.partition, left) {
+            match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
                 Ok((start, end)) => return Ok((NextOffset(start), NextOffset(end))),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),
@@ -273,7 +277,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn log_end(&mut self, partition: &TopicPartition, timeout: Duration) -> Result<NextOffset, SourceError> {
-        let bounds = self.native.consumer().fetch_watermarks(&partition.topic, partition.partition, timeout);
+        let bounds = self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, timeout);
         bounds.map(|(_, end)| NextOffset(end)).map_err(|error| SourceError::no_answer(partition, &error))
     }
 
