@@ -186,3 +186,6 @@ impl Handler<StopProducing> for ReplayProducer {
         MessageResult(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

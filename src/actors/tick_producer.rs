@@ -157,3 +157,6 @@ impl Handler<StopProducing> for TickProducer {
         MessageResult(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests;
