@@ -8,6 +8,8 @@ use kafka_support::*;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use stockstream::kafka::backlog::Backlog;
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters, KEPT_BYTES, LetterNotTaken};
 use stockstream::kafka::embedded::EmbeddedBroker;
@@ -208,4 +210,28 @@ fn letters_wait_in_bounded_memory_while_the_broker_is_away() {
     assert!(letters.flush(Duration::from_millis(50)).is_err());
     letters.forget(&source);
     assert!(letters.acknowledged(&source));
+}
+
+#[test]
+fn a_letter_that_the_broker_refused_is_sent_again_until_it_arrives() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("dead_letters", 1, 1).unwrap();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[refusal, refusal]);
+    let letters = DeadLetters::connect(&settings(), &cluster.bootstrap_servers()).unwrap();
+    let source = TopicPartition::new("t", 0);
+    let letter =
+        DeadLetter { reason: "late", source: &source, offset: 7, late_by: None, key: Some(b"K"), payload: b"x" };
+    letters.send(&letter).unwrap();
+    let refused = letters.flush(PATIENCE).unwrap_err();
+    assert_eq!(refused, NotFlushed { in_flight: 0, failed: 1 });
+    let deadline = Instant::now() + PATIENCE;
+    while !letters.acknowledged(&source) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(letters.counts(&source), Deliveries { sent: 1, acknowledged: 1, failed: 0 });
+    let read = read_with_headers(&cluster.bootstrap_servers(), 1);
+    assert_eq!(read[0].0, "reason=late source_topic=t source_partition=0 source_offset=7");
+    assert_eq!((read[0].1.as_deref(), read[0].2), (Some(b"K".as_slice()), 1));
 }

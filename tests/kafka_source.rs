@@ -2,6 +2,7 @@
 
 mod kafka_support;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_support::*;
@@ -167,39 +168,49 @@ fn a_partition_that_is_assigned_during_a_pause_waits_for_the_resume() {
 }
 
 #[test]
-fn two_members_share_the_partitions_under_both_strategies() {
-    for strategy in ["cooperative-sticky", "range"] {
-        let mut settings = settings();
-        settings.properties.insert("partition.assignment.strategy".into(), strategy.into());
-        settings.properties.insert("heartbeat.interval.ms".into(), "500".into());
-        let broker = EmbeddedBroker::start().unwrap();
-        broker.create_topic("keyed", 4).unwrap();
-        let mut first = Reader::new(&settings, broker.bootstrap_servers(), &["keyed"], from_the_start());
-        let owned = |seen: &[Seen]| {
-            let mut owned = std::collections::BTreeSet::new();
-            for event in seen {
-                match event {
-                    Seen::Assigned(partition) => assert!(owned.insert(partition.clone()), "assigned twice"),
-                    Seen::Revoked(partition) => assert!(owned.remove(partition), "revoked without assignment"),
-                    Seen::Record { partition, .. } => assert!(owned.contains(partition)),
-                    _ => {}
-                }
-            }
-            owned
-        };
-        first.until(|seen| owned(seen).len() == 4);
-        let mut second = Reader::new(&settings, broker.bootstrap_servers(), &["keyed"], from_the_start());
-        let deadline = Instant::now() + PATIENCE;
-        while owned(&first.seen).len() != 2 || owned(&second.seen).len() != 2 {
-            assert!(Instant::now() < deadline, "{strategy}: {:?} {:?}", first.seen, second.seen);
-            first.poll();
-            second.poll();
-        }
-        assert!(owned(&first.seen).is_disjoint(&owned(&second.seen)), "{strategy}");
-        second.close();
-        first.until(|seen| owned(seen).len() == 4);
-        first.close();
+fn two_members_share_the_partitions_cooperatively() {
+    two_members_share_the_partitions("cooperative-sticky");
+}
+
+#[test]
+fn two_members_share_the_partitions_by_ranges() {
+    two_members_share_the_partitions("range");
+}
+
+/// Most of its time the mock cluster waits for members.
+fn two_members_share_the_partitions(strategy: &str) {
+    let mut settings = settings();
+    settings.properties.insert("partition.assignment.strategy".into(), strategy.into());
+    settings.properties.insert("heartbeat.interval.ms".into(), "500".into());
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("keyed", 4).unwrap();
+    let mut first = Reader::new(&settings, broker.bootstrap_servers(), &["keyed"], from_the_start());
+    first.until(|seen| owned(seen).len() == 4);
+    let mut second = Reader::new(&settings, broker.bootstrap_servers(), &["keyed"], from_the_start());
+    let deadline = Instant::now() + PATIENCE;
+    while owned(&first.seen).len() != 2 || owned(&second.seen).len() != 2 {
+        assert!(Instant::now() < deadline, "{:?} {:?}", first.seen, second.seen);
+        first.poll();
+        second.poll();
     }
+    assert!(owned(&first.seen).is_disjoint(&owned(&second.seen)));
+    second.close();
+    first.until(|seen| owned(seen).len() == 4);
+    first.close();
+}
+
+/// What a member has after these events, which must fit together.
+fn owned(seen: &[Seen]) -> BTreeSet<TopicPartition> {
+    let mut owned = BTreeSet::new();
+    for event in seen {
+        match event {
+            Seen::Assigned(partition) => assert!(owned.insert(partition.clone()), "{partition} was assigned twice"),
+            Seen::Revoked(partition) => assert!(owned.remove(partition), "{partition} was not assigned"),
+            Seen::Record { partition, .. } => assert!(owned.contains(partition), "{partition} is not assigned"),
+            Seen::End(..) | Seen::Error(_) => {}
+        }
+    }
+    owned
 }
 
 #[test]

@@ -170,6 +170,17 @@ fn a_half_written_file_is_refused_with_line_and_column(#[case] text: &str, #[cas
 }
 
 #[test]
+fn a_file_cut_at_any_byte_is_read_or_refused_with_a_line() {
+    let text = stockstream::settings::DEFAULT_TOML;
+    for cut in (0..text.len()).filter(|cut| text.is_char_boundary(*cut)).step_by(11) {
+        let case = Case::new().file("s.toml", &text[..cut]);
+        let Err(errors) = load(&case.sources) else { continue };
+        let file = format!("{}:", case.sources.files[0].display());
+        assert!(errors.problems.iter().all(|problem| problem.origin.starts_with(&file)), "cut at {cut}: {errors}");
+    }
+}
+
+#[test]
 fn a_broken_file_does_not_repeat_the_secrets_in_it() {
     let case = Case::new().file("s.toml", "[kafka.security]\npassword = \"hunter2\nusername = \"x\"\n");
     assert!(!case.errors().to_string().contains("hunter2"));
@@ -273,6 +284,19 @@ fn credentials_that_do_not_fit_the_protocol_are_refused(#[case] text: &str, #[ca
     for (line, wanted) in lines.iter().zip(wanted) {
         assert!(line.starts_with(&format!("s.toml:2: kafka.security.{wanted}")), "{line}");
     }
+}
+
+#[rstest]
+#[case("CA_FILE")]
+#[case("CERTIFICATE_FILE")]
+#[case("KEY_FILE")]
+#[case("KEY_PASSWORD")]
+#[case("KEY_PASSWORD_FILE")]
+fn what_belongs_to_encryption_is_refused_without_it_also_as_a_variable(#[case] name: &str) {
+    let variable = format!("STOCKSTREAM__KAFKA__SECURITY__{name}");
+    let key = format!("kafka.security.{}", name.to_lowercase());
+    let problems = Case::new().variable(&variable, "/nowhere/secret").errors().problems;
+    assert!(problems.iter().any(|problem| problem.key == key && problem.origin == variable), "{problems:#?}");
 }
 
 #[cfg(not(feature = "tls"))]

@@ -145,7 +145,7 @@ fn the_local_file_is_read_and_watched_only_when_no_file_is_given() {
     let dir = TempDir::new().unwrap();
     let mut sources = sources(&dir);
     let local = dir.path().join("local.toml");
-    assert_eq!(sources.watched_files(), [local.clone()], "watched before it exists");
+    assert_eq!(sources.watched_files(), std::slice::from_ref(&local), "watched before it exists");
     assert_eq!(symbols(&loaded(&sources)), ["AAPL", "GOOG", "MSFT", "IBM"]);
 
     write(&dir, "local.toml", "[[stocks]]\nsymbol = \"NVDA\"\ninitial_price = 120\n");
@@ -165,7 +165,7 @@ fn the_named_environment_takes_the_place_of_the_local_file() {
     let production = write(&dir, "production.toml", "[log]\nlevel = \"warn\"\n");
     let sources = Sources { env: env(&[("STOCKSTREAM_ENV", "production")]), ..sources(&dir) };
     assert_eq!(loaded(&sources).settings.log.level, "warn");
-    assert_eq!(sources.watched_files(), [production.clone()]);
+    assert_eq!(sources.watched_files(), std::slice::from_ref(&production));
 
     std::fs::remove_file(production).unwrap();
     let errors = load(&sources).err().unwrap().to_string();

@@ -4,6 +4,7 @@
 
 pub mod bar_window;
 pub mod bar_writer;
+pub mod coordinator;
 pub mod indicator_engine;
 pub mod live_feed;
 pub mod partition_taker;

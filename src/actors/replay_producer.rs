@@ -101,7 +101,8 @@ impl ReplayProducer {
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, String> {
         loop {
             let mut line = Vec::new();
-            let unreadable = |error| format!("cannot read the file to replay: {error}");
+            let number = self.number;
+            let unreadable = |error| format!("cannot read the file to replay after line {number}: {error}");
             // A line without an end must not fill the memory: keep more than a tick may have, with the mark that a file may begin with
             // and a line end, and skip the rest.
             let read =

@@ -15,6 +15,7 @@ use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
 use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken};
 use crate::kafka::source::RecordSource;
+use crate::market::checkpoint::TopicPartition;
 use crate::messages::barrier::BarrierOpened;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
@@ -63,6 +64,8 @@ pub struct ConsumerParams {
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,
     pub send_letter: SendLetter,
+    /// The dead letters of a lost partition are the next owner's.
+    pub forget_letters: Box<dyn Fn(&TopicPartition) + Send>,
     /// Embedded broker: how far reading is, so that producers are held back.
     pub backlog: Option<Backlog>,
 }

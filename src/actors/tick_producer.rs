@@ -3,6 +3,7 @@
 //! A record that is not taken (queue full, consumer far behind) is kept and offered again before anything newer.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -14,6 +15,7 @@ use crate::kafka::publisher::{Outgoing, PublishRefused};
 use crate::kafka::route::Route;
 use crate::market::faults::FaultInjector;
 use crate::market::gbm::PricePath;
+use crate::market::pace::Pace;
 use crate::market::sim_clock::{SimClock, TickSchedule};
 use crate::market::symbol::Symbol;
 use crate::market::tick::WireTick;
@@ -36,6 +38,8 @@ pub struct Simulation {
     pub path: PricePath,
     pub schedule: TickSchedule,
     pub clock: SimClock,
+    /// Shared by all stocks of the process.
+    pub pace: Arc<Mutex<Pace>>,
     pub faults: FaultInjector,
     /// Wall time between two ticks.
     pub pause: Duration,
@@ -77,8 +81,10 @@ impl TickProducer {
     fn produce(&mut self) -> Result<Duration, String> {
         let now = self.simulation.clock.now(self.wall.elapsed(), self.wall.now());
         for _ in 0..BURST {
-            if self.waiting.is_empty() && !self.simulate(now) {
-                return Ok(self.simulation.pause.max(SHORTEST_PAUSE));
+            if self.waiting.is_empty()
+                && let Some(pause) = self.simulate(now)
+            {
+                return Ok(pause);
             }
             if !self.offer()? {
                 return Ok(OFFER_AGAIN);
@@ -87,15 +93,23 @@ impl TickProducer {
         Ok(Duration::ZERO)
     }
 
-    /// The next tick, if it is due.
-    fn simulate(&mut self, now: EventTime) -> bool {
-        let Some(event_time) = self.simulation.schedule.due(now) else { return false };
+    /// Makes the next tick; or says how long to wait for it.
+    fn simulate(&mut self, now: EventTime) -> Option<Duration> {
+        let pace = &self.simulation.pace;
+        let (symbol, next) = (&self.simulation.symbol, self.simulation.schedule.next());
+        // Also when it is not due yet: the others go by how far this one is.
+        if !pace.lock().unwrap_or_else(PoisonError::into_inner).may_publish(symbol, next) {
+            return Some(SHORTEST_PAUSE);
+        }
+        let Some(event_time) = self.simulation.schedule.due(now) else {
+            return Some(self.simulation.pause.max(SHORTEST_PAUSE));
+        };
         let price = self.simulation.path.next_price();
         let symbol = self.simulation.symbol.as_str();
         let tick = WireTick { event_time, symbol, price, volume: None };
         self.waiting.extend(self.simulation.faults.spoil(&tick).into_iter().map(|line| line.payload));
         self.simulated = Some(LastTick { event_time, price });
-        true
+        None
     }
 
     /// Offers the oldest waiting record; `false` when it has to wait.
@@ -153,6 +167,8 @@ impl Handler<StopProducing> for TickProducer {
 
     fn handle(&mut self, _: StopProducing, ctx: &mut Self::Context) -> Self::Result {
         self.stopped = true;
+        let pace = &self.simulation.pace;
+        pace.lock().unwrap_or_else(PoisonError::into_inner).leave(&self.simulation.symbol);
         ctx.stop();
         MessageResult(self.last)
     }

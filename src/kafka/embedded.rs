@@ -5,8 +5,12 @@
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use rdkafka::mocking::MockCluster;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
+
+use super::native;
 
 /// What the broker keeps of a partition, in bytes of batches.
 pub const RETAINED_BYTES: u64 = 5 * 1024 * 1024;
@@ -22,6 +26,9 @@ pub enum EmbeddedError {
     #[error("the embedded broker cannot create the topic `{topic}`: {reason}")]
     NoTopic { topic: String, reason: String },
 }
+
+/// How long the first member of a group waits for others; the cluster's own 3 seconds would delay every start.
+const FIRST_JOIN: Duration = Duration::from_millis(100);
 
 struct CreateTopic {
     topic: String,
@@ -98,13 +105,22 @@ impl Drop for EmbeddedBroker {
 
 /// Holds the cluster until the last request channel is closed.
 fn own(started: &mpsc::SyncSender<Result<String, String>>, inbox: &mpsc::Receiver<CreateTopic>) {
-    let cluster = match MockCluster::new(1) {
-        Ok(cluster) => cluster,
+    // A client of its own hosts the cluster, because only through it the cluster can be told not to wait at the first join.
+    let host = ClientConfig::new().set("test.mock.num.brokers", "1").create::<BaseProducer>();
+    let cluster = match host.as_ref().map(|host| host.client().mock_cluster()) {
+        Ok(Some(cluster)) => cluster,
+        Ok(None) => {
+            let _starter_is_gone = started.send(Err(String::from("librdkafka has made none")));
+            return;
+        }
         Err(error) => {
             let _starter_is_gone = started.send(Err(error.to_string()));
             return;
         }
     };
+    if let Ok(host) = &host {
+        native::shorten_first_join(host.client(), FIRST_JOIN);
+    }
     if started.send(Ok(cluster.bootstrap_servers())).is_err() {
         return;
     }

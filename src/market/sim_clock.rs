@@ -40,6 +40,11 @@ impl SimClock {
         Self { begin: at, speed, anchor_elapsed: Duration::ZERO, anchor_event: at, latest: at }
     }
 
+    /// A clock that leaves this one at its latest answer, `elapsed` after the start, and goes on at another speed.
+    pub fn with_speed(self, elapsed: Duration, speed: f64) -> Self {
+        Self { speed, anchor_elapsed: elapsed, anchor_event: self.latest, ..self }
+    }
+
     /// The event time at which the simulation of this process begins: the first tick of a stock without a past.
     pub fn begin(&self) -> EventTime {
         self.begin

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use config::ValueKind;
-use humantime_serde::re::humantime;
 
 use crate::market::time::{Span, WindowSize};
 
@@ -61,12 +60,14 @@ impl Kind {
             (Kind::Number { min, max }, _) => refuse(format!("a number from {min} to {max}")),
             (Kind::NumberRange { min, max }, ValueKind::Array(ends)) if is_range(ends, min, max) => Ok(()),
             (Kind::NumberRange { min, max }, _) => refuse(format!("[low, high] with {min} <= low <= high <= {max}")),
-            (Kind::Duration { min, max }, ValueKind::String(text)) => match humantime::parse_duration(text) {
-                Ok(given) if (min..=max).contains(&given) => Ok(()),
-                _ => refuse(duration_wanted(min, max)),
-            },
+            (Kind::Duration { min, max }, ValueKind::String(text)) => {
+                match humantime_serde::re::humantime::parse_duration(text) {
+                    Ok(given) if (min..=max).contains(&given) => Ok(()),
+                    _ => refuse(duration_wanted(min, max)),
+                }
+            }
             (Kind::Duration { min, max }, _) => refuse(format!("{}, in quotes", duration_wanted(min, max))),
-            (Kind::Window, ValueKind::String(text)) => match humantime::parse_duration(text) {
+            (Kind::Window, ValueKind::String(text)) => match humantime_serde::re::humantime::parse_duration(text) {
                 Ok(given) if is_window(given) => Ok(()),
                 _ => refuse("a duration of 1s to 24h that divides 24 hours, such as \"1m\", \"5m\" or \"1h\"".into()),
             },
@@ -92,7 +93,8 @@ impl Kind {
 }
 
 fn duration_wanted(min: Duration, max: Duration) -> String {
-    let (min, max) = (humantime::format_duration(min), humantime::format_duration(max));
+    let (min, max) =
+        (humantime_serde::re::humantime::format_duration(min), humantime_serde::re::humantime::format_duration(max));
     format!("a duration with its unit from {min} to {max}, such as \"30s\" or \"5m\"")
 }
 

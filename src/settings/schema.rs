@@ -220,4 +220,17 @@ mod tests {
         assert!(unknown("window", keys()).contains("`market.window`"));
         assert!(!unknown("web.port", keys()).contains("did you mean"));
     }
+
+    #[test]
+    fn the_client_knows_every_property_that_may_be_set() {
+        use rdkafka::error::KafkaError;
+        use rdkafka::types::RDKafkaConfRes;
+        let is_known = |property: &str| {
+            let refused = rdkafka::ClientConfig::new().set(property, "x").create_native_config().err();
+            !matches!(refused, Some(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)))
+        };
+        let unknown: Vec<_> = CLIENT_PROPERTIES.iter().filter(|property| !is_known(property)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        assert!(!is_known("no.such.property"));
+    }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify_debouncer_full::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
@@ -73,6 +73,22 @@ fn content(files: &[PathBuf]) -> Content {
     files.iter().map(|file| read_bounded(file).ok()).collect()
 }
 
+/// What has to stay the same for a burst to be over. The times of the last writes are part of it: a program that empties the
+/// file before each save would else look quiet to whoever reads it empty twice.
+#[derive(PartialEq)]
+struct Look {
+    written: Vec<Option<SystemTime>>,
+    content: Content,
+}
+
+impl Look {
+    fn at(files: &[PathBuf]) -> Self {
+        // The times first: a write after them shows in the next look.
+        let written = files.iter().map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok()).collect();
+        Self { written, content: content(files) }
+    }
+}
+
 struct Watch {
     files: Vec<PathBuf>,
     known: Content,
@@ -88,8 +104,8 @@ impl Watch {
                 Ok(Wake::Event) => {}
                 Err(RecvTimeoutError::Timeout) => self.events.watch_new(),
             }
-            let seen = content(&self.files);
-            if seen == self.known {
+            let seen = Look::at(&self.files);
+            if seen.content == self.known {
                 continue;
             }
             let Some(settled) = self.settle(seen) else { break };
@@ -102,25 +118,21 @@ impl Watch {
     }
 
     /// Waits until the content has stayed the same for a while; `None` when told to stop.
-    fn settle(&self, mut seen: Content) -> Option<Content> {
+    fn settle(&self, mut seen: Look) -> Option<Content> {
         let out_of_patience = Instant::now() + PATIENCE;
         let mut quiet_at = Instant::now() + QUIET;
         loop {
-            let stop = match self.woken.recv_timeout(quiet_at.saturating_duration_since(Instant::now())) {
-                Ok(Wake::Event) | Err(RecvTimeoutError::Timeout) => false,
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => true,
-            };
-            if stop {
-                return None;
+            match self.woken.recv_timeout(quiet_at.saturating_duration_since(Instant::now())) {
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Wake::Event) | Err(RecvTimeoutError::Timeout) => {}
             }
-            let now = content(&self.files);
-            if now != seen {
-                (seen, quiet_at) = (now, Instant::now() + QUIET);
-            } else if Instant::now() >= quiet_at {
-                return Some(seen);
+            let look = Look::at(&self.files);
+            let now = Instant::now();
+            if now >= out_of_patience || (look == seen && now >= quiet_at) {
+                return Some(look.content);
             }
-            if Instant::now() >= out_of_patience {
-                return Some(seen);
+            if look != seen {
+                (seen, quiet_at) = (look, now + QUIET);
             }
         }
     }

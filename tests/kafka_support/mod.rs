@@ -9,7 +9,7 @@ use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 use stockstream::settings::{KafkaMode, KafkaSettings, Layout, SecuritySettings};
 
 /// Longer than any step of these tests takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn settings() -> KafkaSettings {
     KafkaSettings {

@@ -1,4 +1,9 @@
 //! What several integration tests share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cluster;
+pub mod lake;
 pub mod oracle;
+pub mod program;
+pub mod replays;
+pub mod ticks;

@@ -11,7 +11,7 @@ use super::owned::{OwnedPartition, Step, StepRules};
 use super::{ConsumerOutputs, ConsumerParams};
 use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
-use crate::market::checkpoint::{Checkpoint, Epoch, NextOffset, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
 use crate::market::symbol::Symbol;
 use crate::market::time::Span;
@@ -28,7 +28,7 @@ pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoi
 
 /// A partition whose barrier is not answered is read on for this many times `commit_every`, then waits.
 const AHEAD_OF_COMMITS: u64 = 4;
-/// Between two looks at the end of a log, for the lag.
+/// Between two measurements of the lag.
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the broker may take to tell the end of a log.
 const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub struct ConsumerState {
     fed: BTreeSet<TopicPartition>,
     draining: Option<DrainStream>,
     drained: bool,
-    lag: Lag,
+    lag_due: Instant,
     quiet_until: HashMap<&'static str, Instant>,
     /// Dead letters that were refused for now; at most those of one slice, because nothing is read meanwhile.
     unsent: VecDeque<UnsentLetter>,
@@ -61,13 +61,6 @@ struct UnsentLetter {
     late_by: Option<Span>,
     key: Option<Vec<u8>>,
     payload: Vec<u8>,
-}
-
-/// The ends of the logs as last seen, asked for in turn.
-struct Lag {
-    ends: HashMap<TopicPartition, NextOffset>,
-    next: usize,
-    due: Instant,
 }
 
 impl ConsumerState {
@@ -83,7 +76,7 @@ impl ConsumerState {
             fed: BTreeSet::new(),
             draining: None,
             drained: false,
-            lag: Lag { ends: HashMap::new(), next: 0, due: Instant::now() },
+            lag_due: Instant::now(),
             quiet_until: HashMap::new(),
             unsent: VecDeque::new(),
         }
@@ -201,6 +194,8 @@ impl ConsumerState {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
+        self.unsent.retain(|letter| letter.letter_of != *partition);
+        (self.params.forget_letters)(partition);
         self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
@@ -262,8 +257,8 @@ impl ConsumerState {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
         }
-        if now >= self.lag.due {
-            self.lag.due = now + LAG_INTERVAL;
+        if now >= self.lag_due {
+            self.lag_due = now + LAG_INTERVAL;
             self.measure_lag(source);
         }
     }
@@ -302,21 +297,14 @@ impl ConsumerState {
         }
     }
 
-    fn measure_lag(&mut self, source: &mut dyn RecordSource) {
+    fn measure_lag(&self, source: &dyn RecordSource) {
         if let Some(dead) = self.owned.iter().find_map(OwnedPartition::dead_window) {
             let reason = format!("the window actor of {dead} died; this is a defect, the log above says where");
             self.outputs.failed.do_send(PipelineFailed(reason));
         }
-        let count = self.owned.len();
-        if let Some(owned) = self.owned.get(self.lag.next % count.max(1))
-            && let Ok(end) = source.log_end(&owned.partition, LAG_INTERVAL)
-        {
-            self.lag.ends.insert(owned.partition.clone(), end);
-        }
-        self.lag.next += 1;
         let behind = |owned: &OwnedPartition| {
-            let end = self.lag.ends.get(&owned.partition).map_or(0, |end| end.0);
-            (end - owned.cursor.position().0).max(0).unsigned_abs()
+            let end = source.fetched_end(&owned.partition).unwrap_or_default();
+            (end.0 - owned.cursor.position().0).max(0).unsigned_abs()
         };
         self.outputs.lag.do_send(LagMeasured { records: self.owned.iter().map(behind).sum() });
     }

@@ -110,6 +110,7 @@ impl Setup {
                 WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
             }),
             send_letter: letter_box(letters.clone()),
+            forget_letters: Box::new(|_| {}),
             backlog: None,
         };
         let (taken, taken_probe) = probe();

@@ -105,6 +105,10 @@ impl RecordSource for Scripted {
         self.0.lock().unwrap().committed.push(next);
     }
 
+    fn fetched_end(&self, _: &TopicPartition) -> Option<NextOffset> {
+        self.0.lock().unwrap().log_end
+    }
+
     fn log_end(&mut self, _: &TopicPartition, _: Duration) -> Result<NextOffset, SourceError> {
         self.0.lock().unwrap().log_end.ok_or_else(no_answer)
     }

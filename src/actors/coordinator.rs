@@ -1,0 +1,253 @@
+//! Starts, watches, changes and stops everything else.
+
+mod ground;
+mod job;
+mod producers;
+mod reload;
+mod start_points;
+mod stopping;
+mod wiring;
+
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::live_feed::LiveFeed;
+use super::replay_producer::{ReplayOutputs, ReplayProducer, ReplayRate};
+use crate::kafka::publisher::Publish;
+use crate::kafka::route::{Router, partition_of};
+use crate::market::symbol::Symbol;
+use crate::messages::lifecycle::{
+    DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil, ReplayPublished, ReplayedFile, StopProducing,
+};
+use crate::messages::stocks::FollowStocks;
+use crate::run_summary::RunSummary;
+use crate::settings::{KafkaMode, Settings};
+
+pub use ground::{Ground, StartError};
+use job::Ending;
+pub use job::{Finished, Job, run_job};
+use producers::Producers;
+pub use reload::{LoadSettings, SettingsFilesChanged};
+pub use start_points::{StartPoint, start_points};
+use stopping::{Stages, flush};
+use wiring::{Pipeline, spawn_pipeline};
+
+/// How often to look whether all actors live.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// Stop as at Ctrl-C. A second one is up to the caller.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+pub struct Coordinator {
+    ground: Arc<Ground>,
+    settings: Settings,
+    live: Addr<LiveFeed>,
+    job: Option<Job>,
+    load: Option<LoadSettings>,
+    pipeline: Option<Pipeline>,
+    producers: Option<Producers>,
+    replay: Option<Addr<ReplayProducer>>,
+    replayed: Option<ReplayedFile>,
+    stage: Stage,
+    drained: (Option<oneshot::Sender<()>>, Option<oneshot::Receiver<()>>),
+    finish: Option<oneshot::Sender<Ending>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Stopping,
+}
+
+impl Coordinator {
+    fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), StartError> {
+        let pipeline = spawn_pipeline(&self.ground, &self.settings, &self.live, &ctx.address())?;
+        let mut until_end = None;
+        match self.job.take() {
+            Some(Job::Run { points }) => {
+                let failed = ctx.address().recipient();
+                let mut producers = Producers::new(&self.settings, &points, pipeline.producers.handle(), failed);
+                if self.settings.producer.enabled {
+                    producers.start_all(&self.ground, &self.settings, &points);
+                }
+                self.producers = Some(producers);
+            }
+            Some(Job::UntilEnd) => {
+                until_end = Some(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End })
+            }
+            Some(Job::Replay { lines, rate }) => self.start_replay(&pipeline, lines, rate, ctx),
+            None => {}
+        }
+        // The consumer must know what to read before it is told to read it to the end.
+        pipeline.consumer.do_send(self.stocks());
+        if let Some(drain) = until_end {
+            pipeline.consumer.do_send(drain);
+        }
+        self.pipeline = Some(pipeline);
+        Ok(())
+    }
+
+    fn start_replay(
+        &mut self,
+        pipeline: &Pipeline,
+        lines: Box<dyn BufRead + Send>,
+        rate: ReplayRate,
+        ctx: &mut Context<Self>,
+    ) {
+        let symbols: Vec<Symbol> = self.settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
+        let Some(router) = Router::new(&self.settings.kafka, &symbols) else { return };
+        let (publisher, flusher) = (self.ground.publisher.clone(), self.ground.publisher.clone());
+        let within = self.settings.supervision.drain_timeout;
+        let outputs = ReplayOutputs {
+            publish: Box::new(move |record| publisher.publish(record)),
+            flush: Box::new(move || flusher.flush(within).map_err(|error| error.to_string())),
+            router,
+            done: ctx.address().recipient(),
+            failed: ctx.address().recipient(),
+        };
+        let address = ReplayProducer::start_in_arbiter(&pipeline.producers.handle(), move |_| {
+            ReplayProducer::new(lines, rate, outputs)
+        });
+        self.replay = Some(address);
+    }
+
+    /// The stocks of the settings, and which partitions this process feeds.
+    fn stocks(&self) -> FollowStocks {
+        let partition = |symbol: &Symbol| partition_of(&self.settings.kafka, symbol);
+        let stocks: Vec<_> =
+            self.settings.stocks.iter().map(|stock| (stock.symbol.clone(), partition(&stock.symbol))).collect();
+        let fed = match (&self.producers, &self.replay) {
+            (Some(producers), _) => producers.fed(&self.settings),
+            (None, Some(_)) => stocks.iter().map(|(_, partition)| partition.clone()).collect(),
+            (None, None) => Default::default(),
+        };
+        FollowStocks { stocks, fed }
+    }
+
+    /// How a stop treats what is still in the log and in open windows.
+    fn last_drain(&self) -> DrainStream {
+        match (self.settings.kafka.mode, &self.replay) {
+            (KafkaMode::Cluster, None) => DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::Here },
+            _ => DrainStream { open_windows: OpenWindows::Close, read: ReadUntil::End },
+        }
+    }
+
+    /// Stops in order: producers, then the stream, then the rest.
+    fn stop(&mut self, drain: Option<DrainStream>, ctx: &mut Context<Self>) {
+        let (Stage::Running, Some(pipeline)) = (self.stage, &self.pipeline) else { return };
+        self.stage = Stage::Stopping;
+        info!("stopping");
+        let stages = Stages {
+            consumer: pipeline.consumer.clone(),
+            writer: pipeline.writer.clone(),
+            engine: pipeline.engine.clone(),
+        };
+        let stopping = self.producers.as_mut().map(|producers| producers.stop(None));
+        let replay = self.replay.clone();
+        let (ground, within) = (self.ground.clone(), self.settings.supervision.drain_timeout);
+        let Some(drained) = self.drained.1.take() else { return };
+        let stop = async move {
+            if let Some(stopping) = stopping {
+                stopping.wait().await;
+            }
+            if let Some(replay) = replay {
+                // It may have ended by itself.
+                let _gone = replay.send(StopProducing).await;
+            }
+            flush(ground, within).await;
+            stages.stop(drain, drained, within).await
+        };
+        ctx.spawn(stop.into_actor(self).map(|outcome, coordinator, _| match outcome {
+            Ok(summary) => coordinator.finish(summary, None),
+            Err((summary, reason)) => coordinator.finish(summary, Some(reason)),
+        }));
+    }
+
+    fn finish(&mut self, summary: RunSummary, failure: Option<String>) {
+        if let Some(finish) = self.finish.take() {
+            let finished = Finished { summary, replayed: self.replayed, failure };
+            // The receiver is only gone if the process ends anyway.
+            let _ending = finish.send((finished, self.pipeline.take()));
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if let Some(dead) = self.pipeline.as_ref().and_then(Pipeline::dead_actor) {
+            let reason = format!("the actor {dead} died; this is a defect, the log above says where");
+            ctx.notify(PipelineFailed(reason));
+        }
+    }
+}
+
+impl Actor for Coordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.begin(ctx) {
+            Ok(()) => {
+                ctx.run_interval(HEARTBEAT, |coordinator, ctx| coordinator.look(ctx));
+            }
+            Err(error) => self.finish(RunSummary::default(), Some(error.to_string())),
+        }
+    }
+}
+
+impl Handler<Stop> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.stop(Some(self.last_drain()), ctx);
+    }
+}
+
+impl Handler<ReplayPublished> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, ReplayPublished(outcome): ReplayPublished, ctx: &mut Self::Context) {
+        match outcome {
+            Ok(file) => {
+                self.replayed = Some(file);
+                self.stop(Some(self.last_drain()), ctx);
+            }
+            Err(reason) => ctx.notify(PipelineFailed(reason)),
+        }
+    }
+}
+
+impl Handler<Drained> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: Drained, ctx: &mut Self::Context) {
+        if let Some(drained) = self.drained.0.take() {
+            // Nobody waits yet when the job was to read until the end: that is a stop of its own.
+            let _told = drained.send(());
+        }
+        self.stop(None, ctx);
+    }
+}
+
+impl Handler<PipelineFailed> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, PipelineFailed(reason): PipelineFailed, ctx: &mut Self::Context) {
+        if self.finish.is_none() {
+            return;
+        }
+        error!(reason, "cannot go on");
+        let Some(pipeline) = &self.pipeline else { return self.finish(RunSummary::default(), Some(reason)) };
+        let stages = Stages {
+            consumer: pipeline.consumer.clone(),
+            writer: pipeline.writer.clone(),
+            engine: pipeline.engine.clone(),
+        };
+        let summary = async move { stages.summary().await };
+        ctx.spawn(summary.into_actor(self).map(|summary, coordinator, _| coordinator.finish(summary, Some(reason))));
+    }
+}

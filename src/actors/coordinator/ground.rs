@@ -1,0 +1,116 @@
+//! What the actors stand on: the lake, the broker and the clients, opened and checked before any actor starts.
+
+use std::sync::Arc;
+
+use crate::actors::partition_taker::LogOfRun;
+use crate::kafka::backlog::Backlog;
+use crate::kafka::client::ClientError;
+use crate::kafka::dead_letters::DeadLetters;
+use crate::kafka::embedded::{EmbeddedBroker, EmbeddedError};
+use crate::kafka::publisher::Publisher;
+use crate::kafka::topics::{Topics, TopicsError};
+use crate::market::symbol::Symbol;
+use crate::settings::{KafkaMode, Layout, Settings};
+use crate::storage::{Lake, LakeIdentity, Sharing, StorageError};
+
+/// Why the work cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Lake(#[from] StorageError),
+    #[error(transparent)]
+    Broker(#[from] EmbeddedError),
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Tail(#[from] crate::kafka::tail::TailError),
+    #[error(
+        "the group {group} has {members} other members, and a replay must read its own ticks: stop them, or give another kafka.group_id and --lake"
+    )]
+    GroupInUse { group: String, members: usize },
+}
+
+pub struct Ground {
+    pub lake: Lake,
+    pub bootstrap: String,
+    pub log: LogOfRun,
+    pub publisher: Publisher,
+    pub letters: DeadLetters,
+    pub backlog: Option<Backlog>,
+    /// Its log ends with it. Goes last: a client without its broker complains.
+    pub broker: Option<EmbeddedBroker>,
+}
+
+impl Ground {
+    /// Opens everything. Blocks, up to some seconds.
+    ///
+    /// # Errors
+    /// When the lake cannot be used, or no broker answers.
+    pub fn prepare(settings: &Settings) -> Result<Arc<Self>, StartError> {
+        let kafka = &settings.kafka;
+        let lake = |sharing, cluster: &str| {
+            // With another number of partitions a stock would move to another one, and get two bars a window.
+            let layout = match kafka.layout {
+                Layout::PerStock => String::from("per_stock"),
+                Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
+            };
+            let identity = LakeIdentity { group: kafka.group_id.clone(), cluster: cluster.into(), layout };
+            Lake::open(&settings.lake.dir, settings.lake.compression, sharing, &identity)
+        };
+        let (lake, broker, bootstrap, log) = match kafka.mode {
+            KafkaMode::Embedded => {
+                let lake = lake(Sharing::Exclusive, "embedded")?;
+                let broker = EmbeddedBroker::start()?;
+                let bootstrap = broker.bootstrap_servers().to_owned();
+                let log = LogOfRun::Embedded { cluster: broker.cluster_id().to_owned() };
+                (lake, Some(broker), bootstrap, log)
+            }
+            KafkaMode::Cluster => {
+                let bootstrap = kafka.bootstrap_servers.clone();
+                let cluster = Topics::of_cluster(kafka, &bootstrap).cluster_id()?;
+                (lake(Sharing::Shared, &cluster)?, None, bootstrap, LogOfRun::Cluster { cluster })
+            }
+        };
+        let backlog = broker.as_ref().map(|_| Backlog::default());
+        let publisher = Publisher::connect(kafka, &bootstrap, backlog.clone())?;
+        let letters = DeadLetters::connect(kafka, &bootstrap)?;
+        Ok(Arc::new(Self { lake, broker, bootstrap, log, publisher, letters, backlog }))
+    }
+
+    fn topics<'a>(&'a self, settings: &'a Settings) -> Topics<'a> {
+        match &self.broker {
+            Some(broker) => Topics::of_embedded(&settings.kafka, broker),
+            None => Topics::of_cluster(&settings.kafka, &self.bootstrap),
+        }
+    }
+
+    /// Makes the topics of these stocks, where they are missing. Blocks, up to some seconds.
+    ///
+    /// # Errors
+    /// When no broker answers, or a topic is not as it must be.
+    pub fn ensure_topics(&self, settings: &Settings, symbols: &[Symbol]) -> Result<(), StartError> {
+        self.topics(settings).ensure(symbols)?;
+        if let Some(backlog) = &self.backlog {
+            for symbol in symbols {
+                let topic = crate::kafka::topics::topic_of(&settings.kafka, symbol);
+                let partitions = match settings.kafka.layout {
+                    Layout::PerStock => 1,
+                    Layout::Keyed => settings.kafka.partitions,
+                };
+                backlog.add_topic(&topic, partitions);
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// When somebody else reads in the group.
+    pub fn refuse_other_members(&self, settings: &Settings) -> Result<(), StartError> {
+        match self.topics(settings).group_members()? {
+            0 => Ok(()),
+            members => Err(StartError::GroupInUse { group: settings.kafka.group_id.clone(), members }),
+        }
+    }
+}

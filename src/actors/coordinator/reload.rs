@@ -1,0 +1,104 @@
+//! Changed settings while everything runs: read anew, planned, applied stock by stock.
+
+use std::collections::BTreeSet;
+
+use actix::prelude::*;
+use tracing::{error, info, warn};
+
+use super::stopping::off_thread;
+use super::{Coordinator, Stage};
+use crate::market::symbol::Symbol;
+use crate::prices::{source_from, start_price};
+use crate::settings::{ReloadPlan, Settings, SettingsErrors, StockSettings};
+
+/// Reads the settings anew from where they came from.
+pub type LoadSettings = Box<dyn Fn() -> Result<Settings, SettingsErrors>>;
+
+/// The content of a settings file has changed.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SettingsFilesChanged;
+
+impl Handler<SettingsFilesChanged> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: SettingsFilesChanged, ctx: &mut Self::Context) {
+        let Some(load) = &self.load else { return };
+        if self.stage == Stage::Stopping {
+            return;
+        }
+        let new = match load() {
+            Ok(new) => new,
+            Err(errors) => return warn!("the changed settings are refused, the old ones stay:\n{errors}"),
+        };
+        let plan = ReloadPlan::between(&self.settings, &new);
+        for restart in &plan.needs_restart {
+            warn!("{} changed from {} to {}: takes effect at the next start", restart.key, restart.old, restart.new);
+        }
+        if plan.changes_stocks() {
+            // The plan stands alone on its line, for people and for scripts.
+            eprintln!("{plan}");
+            self.apply(plan, self.settings.with_live_part_of(&new), ctx);
+        }
+    }
+}
+
+impl Coordinator {
+    /// Applies a plan. Nothing else is handled meanwhile, so a stop waits for it; it is bounded by what a broker may take.
+    fn apply(&mut self, plan: ReloadPlan, settings: Settings, ctx: &mut Context<Self>) {
+        let starting: Vec<StockSettings> =
+            plan.added.iter().chain(plan.changed.iter().map(|change| &change.stock)).cloned().collect();
+        let stopping: BTreeSet<Symbol> =
+            plan.removed.iter().chain(starting.iter().map(|stock| &stock.symbol)).cloned().collect();
+        let (ground, wanted) = (self.ground.clone(), settings.clone());
+        let added: Vec<StockSettings> = plan.added.clone();
+        // First what can fail: without a topic nothing changes.
+        let prepare = off_thread(move || {
+            let symbols: Vec<Symbol> = added.iter().map(|stock| stock.symbol.clone()).collect();
+            if !symbols.is_empty() {
+                ground.ensure_topics(&wanted, &symbols)?;
+            }
+            let prices = source_from(&wanted);
+            Ok::<_, super::StartError>(
+                added.iter().map(|stock| start_price(prices.as_ref(), stock)).collect::<Vec<_>>(),
+            )
+        });
+        ctx.wait(prepare.into_actor(self).map(move |prepared, coordinator, ctx| match prepared {
+            Ok(prices) => coordinator.restart_stocks(settings, stopping, starting, prices, ctx),
+            Err(error) => {
+                error!(%error, "the plan cannot be applied, the old settings stay; save the file again to retry")
+            }
+        }));
+    }
+
+    fn restart_stocks(
+        &mut self,
+        settings: Settings,
+        stopping: BTreeSet<Symbol>,
+        starting: Vec<StockSettings>,
+        prices: Vec<f64>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.settings = settings;
+        let Some(producers) = &mut self.producers else { return self.tell_stocks() };
+        let stopped = producers.stop(Some(&stopping)).wait();
+        ctx.wait(stopped.into_actor(self).map(move |last, coordinator, _| {
+            let Some(producers) = &mut coordinator.producers else { return };
+            producers.stopped(last);
+            if coordinator.settings.producer.enabled {
+                for (index, stock) in starting.iter().enumerate().filter(|(_, stock)| stock.enabled) {
+                    let price = prices.get(index).copied().unwrap_or(stock.initial_price);
+                    producers.start(&coordinator.ground, &coordinator.settings, stock, price);
+                }
+            }
+            coordinator.tell_stocks();
+            info!(stocks = coordinator.settings.stocks.len(), "settings applied");
+        }));
+    }
+
+    fn tell_stocks(&self) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.consumer.do_send(self.stocks());
+        }
+    }
+}

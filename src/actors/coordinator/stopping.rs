@@ -1,0 +1,82 @@
+//! The order in which everything stops, each step acknowledged before the next.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use super::ground::Ground;
+use crate::actors::bar_writer::BarWriter;
+use crate::actors::indicator_engine::IndicatorEngine;
+use crate::actors::tick_consumer::TickConsumer;
+use crate::messages::lifecycle::{CloseSource, DrainStream, ReportSummary, SaveIndicators};
+use crate::run_summary::RunSummary;
+
+/// How long the last questions may take when something has failed already.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// The actors that take part in a stop.
+#[derive(Clone)]
+pub struct Stages {
+    pub consumer: Addr<TickConsumer>,
+    pub writer: Addr<BarWriter>,
+    pub engine: Addr<IndicatorEngine>,
+}
+
+impl Stages {
+    /// Drains the stream, saves the indicators, closes the source. `drained` tells when the consumer has committed everything;
+    /// `drain` is `None` when it was told already.
+    pub async fn stop(
+        self,
+        drain: Option<DrainStream>,
+        drained: oneshot::Receiver<()>,
+        within: Duration,
+    ) -> Result<RunSummary, (RunSummary, String)> {
+        let deadline = Instant::now() + within;
+        if let Some(drain) = drain {
+            self.consumer.do_send(drain);
+        }
+        let late = |step: &str| {
+            format!("{step} did not end within {within:?}; what is committed is right, the rest is read again")
+        };
+        if timeout_at(deadline, drained).await.is_err() {
+            return Err((self.summary().await, late("the drain")));
+        }
+        match timeout_at(deadline, self.engine.send(SaveIndicators)).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(reason))) => return Err((self.summary().await, reason)),
+            Ok(Err(gone)) => return Err((self.summary().await, format!("the indicator engine is gone: {gone}"))),
+            Err(_) => return Err((self.summary().await, late("saving the indicators"))),
+        }
+        let summary = self.summary().await;
+        if timeout_at(deadline, self.consumer.send(CloseSource)).await.is_err() {
+            warn!("the consumer takes long to leave its group; not waiting for it");
+        }
+        info!("drained");
+        Ok(summary)
+    }
+
+    /// What has been committed, as far as the writer can still tell.
+    pub async fn summary(&self) -> RunSummary {
+        let answer = tokio::time::timeout(AFTER_FAILURE, self.writer.send(ReportSummary)).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// Waits, off the actors' threads, until every published tick is acknowledged.
+pub async fn flush(ground: std::sync::Arc<Ground>, within: Duration) {
+    let flushed = off_thread(move || ground.publisher.flush(within)).await;
+    if let Err(error) = flushed {
+        warn!(%error, "not every published tick is acknowledged");
+    }
+}
+
+/// Runs what blocks on a thread for it.
+pub async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}

@@ -1,0 +1,136 @@
+//! The one place that wires the actors: who runs where, and who speaks to whom.
+//!
+//! ```text
+//! arbiter   actor             says to
+//! consumer  TickConsumer      BarWindow (ticks, barriers), BarWriter (barriers, ownership), Coordinator, LiveFeed (lag)
+//! windows   BarWindow ...     BarWriter (answers), LiveFeed (open bars)
+//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (failures)
+//! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (failures)
+//! main      Coordinator, LiveFeed
+//! producers TickProducer ..., or ReplayProducer
+//! ```
+//!
+//! Consumer, writer and features wait for network or disk, so each has a thread of its own. Answers go to the address that came
+//! with the question; so the pipeline is built from its end to its beginning.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::Coordinator;
+use super::ground::{Ground, StartError};
+use crate::actors::bar_window::BarWindow;
+use crate::actors::bar_writer::{BarWriter, WriterOutputs};
+use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
+use crate::actors::live_feed::LiveFeed;
+use crate::actors::partition_taker::PartitionTaker;
+use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, TickConsumer, WindowHandle};
+use crate::actors::wall_clock::WallClock;
+use crate::kafka::source::KafkaSource;
+use crate::market::symbol::Symbol;
+use crate::settings::Settings;
+
+/// The running actors between the log and the lake.
+pub struct Pipeline {
+    pub consumer: Addr<TickConsumer>,
+    pub writer: Addr<BarWriter>,
+    pub engine: Addr<IndicatorEngine>,
+    /// For whoever produces ticks.
+    pub producers: Arbiter,
+    others: Vec<Arbiter>,
+}
+
+/// Starts everything but the producers, from the lake up to the log.
+///
+/// # Errors
+/// When the consumer's client cannot be made.
+pub fn spawn_pipeline(
+    ground: &Arc<Ground>,
+    settings: &Settings,
+    live: &Addr<LiveFeed>,
+    coordinator: &Addr<Coordinator>,
+) -> Result<Pipeline, StartError> {
+    let rules = settings.market.rules;
+    let taker = Arc::new(PartitionTaker::new(ground.lake.clone(), rules, ground.log.clone()));
+    let take = taker.clone();
+    let source =
+        KafkaSource::connect(&settings.kafka, &ground.bootstrap, Box::new(move |partition| take.take(partition)))?;
+
+    let features = Arbiter::new();
+    let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
+    let outputs = EngineOutputs { computed: live.clone().recipient(), failed };
+    let engine = IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
+
+    let writing = Arbiter::new();
+    let letters = ground.letters.clone();
+    let outputs = WriterOutputs {
+        restore: engine.clone().recipient(),
+        bars: engine.clone().recipient(),
+        lost: engine.clone().recipient(),
+        failed: coordinator.clone().recipient(),
+    };
+    let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
+        BarWriter::new(outputs, Box::new(move |partition| letters.acknowledged(partition)))
+    });
+
+    let windows = Arbiter::new();
+    let handle = windows.handle();
+    let (answers, shown) = (writer.clone().recipient(), live.clone().recipient());
+    let spawn_window = Box::new(move |symbol: &Symbol| {
+        let (symbol, answers, shown) = (symbol.clone(), answers.clone(), shown.clone());
+        let window =
+            BarWindow::start_in_arbiter(&handle, move |_| BarWindow::new(symbol, rules.window, answers, shown));
+        WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
+    });
+
+    let reading = Arbiter::new();
+    let (letters, forgotten) = (ground.letters.clone(), ground.letters.clone());
+    let params = ConsumerParams {
+        commit_every: settings.lake.commit_every,
+        idle: IdleRule {
+            timeout: settings.market.idle_timeout,
+            speed: if settings.producer.enabled { settings.producer.speed } else { 1.0 },
+        },
+        wall: WallClock::start(),
+        collect: Box::new(move |partition| taker.collect(partition)),
+        spawn_window,
+        send_letter: Box::new(move |letter| letters.send(letter)),
+        forget_letters: Box::new(move |partition| forgotten.forget(partition)),
+        backlog: ground.backlog.clone(),
+    };
+    let outputs = ConsumerOutputs {
+        taken: writer.clone().recipient(),
+        lost: writer.clone().recipient(),
+        barriers: writer.clone().recipient(),
+        drained: coordinator.clone().recipient(),
+        failed: coordinator.clone().recipient(),
+        lag: live.clone().recipient(),
+    };
+    let consumer = TickConsumer::start_in_arbiter(&reading.handle(), move |_| {
+        TickConsumer::new(Box::new(source), params, outputs)
+    });
+
+    let others = vec![reading, windows, writing, features];
+    Ok(Pipeline { consumer, writer, engine, producers: Arbiter::new(), others })
+}
+
+impl Pipeline {
+    /// Whether all actors live; one that panicked is gone, and what is sent to it is lost in silence.
+    pub fn dead_actor(&self) -> Option<&'static str> {
+        let alive = [
+            ("TickConsumer", self.consumer.connected()),
+            ("BarWriter", self.writer.connected()),
+            ("IndicatorEngine", self.engine.connected()),
+        ];
+        alive.into_iter().find(|(_, connected)| !connected).map(|(name, _)| name)
+    }
+
+    /// Stops the threads and waits for each.
+    pub fn join(self) {
+        for arbiter in std::iter::once(self.producers).chain(self.others) {
+            arbiter.stop();
+            // A thread that panicked has said so already.
+            let _panicked = arbiter.join();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! stderr, shared by log lines and the live view without tearing each other apart.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Whoever writes to stderr. Clones share it.
+#[derive(Clone)]
+pub struct Console {
+    bars: MultiProgress,
+    live: bool,
+}
+
+impl Console {
+    /// Redraws in place if stderr is a terminal.
+    pub fn new() -> Self {
+        Self { bars: MultiProgress::new(), live: io::stderr().is_terminal() }
+    }
+
+    /// Whether lines can be redrawn in place.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Sends log lines here from now on.
+    ///
+    /// # Errors
+    /// When the filter cannot be read.
+    pub fn log(&self, settings: &LogSettings) -> Result<(), String> {
+        let filter = EnvFilter::try_new(&settings.level).map_err(|error| {
+            format!("log.level = {:?} is no filter ({error}); write info or stockstream=debug", settings.level)
+        })?;
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
+        let started = match settings.format {
+            LogFormat::Text => builder.with_ansi(self.live).with_target(false).try_init(),
+            LogFormat::Json => builder.json().try_init(),
+        };
+        started.map_err(|error| error.to_string())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { console: self, text: Vec::new() }
+    }
+}
+
+/// A log line that is written as a whole, above the live view.
+pub struct Line<'a> {
+    console: &'a Console,
+    text: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        // A closed stderr is no reason to stop working.
+        let write = || drop(io::stderr().write_all(&self.text));
+        if self.console.live { self.console.bars.suspend(write) } else { write() }
+    }
+}

@@ -1,0 +1,113 @@
+//! The live view: one line a stock, redrawn in place on a terminal, logged now and then elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::info;
+
+use super::console::Console;
+use crate::actors::live_feed::{LiveFeed, LiveStock, LiveView, ShowView};
+use crate::market::symbol::Symbol;
+
+/// More stocks than this are summed up in a line.
+const SHOWN: usize = 20;
+const ON_TERMINAL: Duration = Duration::from_millis(500);
+const IN_LOG: Duration = Duration::from_secs(10);
+
+/// The actor that shows what is going on, in the way that fits where stderr goes.
+pub fn live_feed(console: &Console) -> LiveFeed {
+    if console.is_live() {
+        LiveFeed::new(ON_TERMINAL, on_terminal(console))
+    } else {
+        LiveFeed::new(IN_LOG, Box::new(|view| lines(view).for_each(|line| info!("{line}"))))
+    }
+}
+
+fn on_terminal(console: &Console) -> ShowView {
+    let bars = console.bars().clone();
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let mut rows: BTreeMap<usize, ProgressBar> = BTreeMap::new();
+    Box::new(move |view| {
+        for (at, line) in lines(view).enumerate() {
+            let row = rows.entry(at).or_insert_with(|| bars.add(ProgressBar::new_spinner().with_style(style.clone())));
+            row.set_message(line);
+            row.tick();
+        }
+    })
+}
+
+fn lines(view: &LiveView) -> impl Iterator<Item = String> {
+    let stocks = view.stocks.iter().take(SHOWN).map(|(symbol, stock)| line(symbol, stock));
+    let all: f64 = view.stocks.values().map(|stock| stock.ticks_per_second).sum();
+    let more = view.stocks.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" (+{more} stocks not shown)") } else { String::new() };
+    let total = format!("all        {all:.0} ticks/s, lag {} records{more}", view.lag);
+    stocks.chain((!view.stocks.is_empty()).then_some(total))
+}
+
+/// `AAPL  211.47  open bar 14:35 211.40/211.60/211.38/211.47 57 ticks  closed 14:30 211.41  RSI 48.1  EMA 211.32  2.0/s`
+fn line(symbol: &Symbol, stock: &LiveStock) -> String {
+    let mut line = format!("{symbol:<8}");
+    if let Some(bar) = &stock.open_bar {
+        let time = clock(bar.window_start.to_string());
+        line += &format!(" {:>10.2}  bar {time} O {:.2} H {:.2} L {:.2}", bar.close, bar.open, bar.high, bar.low);
+        line += &format!(" ({} ticks)", bar.ticks);
+    }
+    if let Some(row) = &stock.closed {
+        line += &format!("  closed {} C {:.2}", clock(row.window_start.to_string()), row.close);
+        line += &format!("  RSI {}  EMA {}", number(row.rsi), number(row.ema));
+    }
+    line + &format!("  {:.0} ticks/s", stock.ticks_per_second)
+}
+
+/// Month, day, hour and minute of an RFC 3339 instant.
+fn clock(instant: String) -> String {
+    instant.get(5..16).map(|text| text.replace('T', " ")).unwrap_or(instant)
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| String::from("-"), |value| format!("{value:.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::bar::Bar;
+    use crate::market::time::EventTime;
+
+    fn view(stocks: usize) -> LiveView {
+        let stock = |n: usize| {
+            let symbol = Symbol::new(&format!("S{n:02}")).unwrap();
+            let bar = Bar {
+                symbol: symbol.clone(),
+                window_start: EventTime::from_micros(1_747_236_600_000_000),
+                open: 10.0,
+                high: 12.0,
+                low: 9.0,
+                close: 11.0,
+                volume: None,
+                vwap: None,
+                ticks: 7,
+            };
+            let mut stock = LiveStock::default();
+            (stock.open_bar, stock.ticks_per_second) = (Some(bar), 2.0);
+            (symbol, stock)
+        };
+        LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5 }
+    }
+
+    #[test]
+    fn a_stock_is_a_line_with_its_last_price_and_open_bar() {
+        let line = lines(&view(1)).next().unwrap();
+        assert!(line.starts_with("S00 ") && line.contains("11.00") && line.contains("05-14 15:30"), "{line}");
+        assert!(line.contains("(7 ticks)") && line.contains("2 ticks/s"), "{line}");
+    }
+
+    #[test]
+    fn many_stocks_are_summed_up() {
+        let lines: Vec<String> = lines(&view(25)).collect();
+        assert_eq!(lines.len(), SHOWN + 1);
+        assert!(lines[SHOWN].contains("50 ticks/s, lag 5 records (+5 stocks not shown)"), "{}", lines[SHOWN]);
+    }
+}

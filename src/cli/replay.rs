@@ -1,0 +1,84 @@
+//! `stockstream replay FILE`: a file of ticks through Kafka and the whole flow.
+
+use anyhow::{Context, Result};
+
+use super::args::{Common, ReplayArgs};
+use super::console::Console;
+use super::outcome::Outcome;
+use super::run::{End, conclude, prepare, supervise};
+use super::ticks_file::TicksFile;
+use crate::actors::coordinator::{Ground, Job};
+use crate::market::symbol::Symbol;
+use crate::settings::{KafkaMode, Settings, StockSettings, load};
+
+/// Instead of a list of symbols: those of the settings.
+const OF_SETTINGS: &str = "settings";
+
+pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
+    let mut settings = match load(&common.sources()) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => return Outcome::Usage(errors.to_string()),
+    };
+    let chosen = match chosen(args) {
+        Ok(chosen) => chosen,
+        Err(reason) => return Outcome::Usage(reason),
+    };
+    let console = Console::new();
+    if let Err(reason) = console.log(&settings.log) {
+        return Outcome::Usage(reason);
+    }
+    settings.producer.enabled = false;
+    match begin(args, &mut settings, chosen) {
+        Ok((ground, job)) => conclude(common, supervise(ground, settings, job, &console, End::default())),
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
+}
+
+/// Which stocks to read.
+enum Chosen {
+    OfFile,
+    OfSettings,
+    These(Vec<Symbol>),
+}
+
+fn chosen(args: &ReplayArgs) -> Result<Chosen, String> {
+    match args.symbols.as_slice() {
+        [] => Ok(Chosen::OfFile),
+        [one] if one == OF_SETTINGS => Ok(Chosen::OfSettings),
+        names => {
+            let symbols: Result<Vec<Symbol>, _> = names.iter().map(|name| Symbol::new(name)).collect();
+            symbols.map(Chosen::These).map_err(|error| format!("--symbols: {error}"))
+        }
+    }
+}
+
+fn begin(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<(std::sync::Arc<Ground>, Job)> {
+    let file = TicksFile::open(&args.file)?;
+    let symbols = match chosen {
+        Chosen::OfFile => Some(file.symbols()?),
+        Chosen::OfSettings => None,
+        Chosen::These(symbols) => Some(symbols),
+    };
+    if let Some(symbols) = symbols {
+        settings.stocks = symbols.into_iter().map(|symbol| stock(settings, symbol)).collect();
+    }
+    let lines = file.lines()?;
+    let ground = prepare(settings).context("cannot begin")?;
+    if settings.kafka.mode == KafkaMode::Cluster {
+        ground.refuse_other_members(settings)?;
+    }
+    Ok((ground, Job::Replay { lines, rate: args.rate }))
+}
+
+/// A stock that is only read: what concerns its simulation has no effect.
+fn stock(settings: &Settings, symbol: Symbol) -> StockSettings {
+    StockSettings {
+        symbol,
+        initial_price: 1.0,
+        rate: None,
+        volatility: None,
+        tick_interval: settings.producer.tick_interval,
+        speed: settings.producer.speed,
+        enabled: false,
+    }
+}

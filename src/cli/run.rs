@@ -1,0 +1,144 @@
+//! `stockstream run`: the main job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, System};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{Common, RunArgs};
+use super::console::Console;
+use super::live_view::live_feed;
+use super::outcome::Outcome;
+use crate::actors::coordinator::{
+    Coordinator, Finished, Ground, Job, LoadSettings, SettingsFilesChanged, StartError, Stop, run_job, start_points,
+};
+use crate::market::symbol::Symbol;
+use crate::prices::source_from;
+use crate::settings::{KafkaMode, Settings, SettingsWatcher, Sources, load};
+
+/// Ended by a second signal.
+const INTERRUPTED: i32 = 130;
+
+pub fn run(common: &Common, args: &RunArgs) -> Outcome {
+    let sources = common.sources();
+    let mut settings = match load(&sources) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => return Outcome::Usage(errors.to_string()),
+    };
+    if args.until_end && settings.kafka.mode == KafkaMode::Embedded {
+        return Outcome::Usage(String::from(
+            "--until-end reads a log that exists already, and the embedded broker's begins empty: set kafka.mode = \"cluster\", or use replay",
+        ));
+    }
+    if args.until_end {
+        settings.producer.enabled = false;
+    }
+    let console = Console::new();
+    if let Err(reason) = console.log(&settings.log) {
+        return Outcome::Usage(reason);
+    }
+    let prepared = prepare(&settings).and_then(|ground| {
+        let job = if args.until_end {
+            Job::UntilEnd
+        } else {
+            let prices = source_from(&settings);
+            Job::Run { points: start_points(&ground, &settings, &settings.stocks, prices.as_ref())? }
+        };
+        Ok((ground, job))
+    });
+    let (ground, job) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    let end = End { after: args.for_duration, watch: Some(sources) };
+    conclude(common, supervise(ground, settings, job, &console, end))
+}
+
+/// Opens the lake, the broker and the topics of the stocks.
+pub fn prepare(settings: &Settings) -> Result<Arc<Ground>, StartError> {
+    let ground = Ground::prepare(settings)?;
+    let symbols: Vec<Symbol> = settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
+    ground.ensure_topics(settings, &symbols)?;
+    Ok(ground)
+}
+
+/// What ends or changes a job from outside, besides signals.
+#[derive(Default)]
+pub struct End {
+    pub after: Option<Duration>,
+    /// Settings that may change while it runs.
+    pub watch: Option<Sources>,
+}
+
+/// Runs a job under the eyes of the user: signals, changed files, a time limit.
+pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Console, end: End) -> Finished {
+    let started = std::time::Instant::now();
+    let live = live_feed(console);
+    let load_again = end.watch.clone().map(|sources| {
+        let load: LoadSettings = Box::new(move || load(&sources).map(|loaded| loaded.settings));
+        load
+    });
+    let mut finished = System::new().block_on(async move {
+        let mut watcher = None;
+        let on_start = |coordinator: Addr<Coordinator>| {
+            actix::spawn(stop_at_signals(coordinator.clone()));
+            if let Some(after) = end.after {
+                let coordinator = coordinator.clone();
+                actix::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    coordinator.do_send(Stop);
+                });
+            }
+            if let Some(sources) = end.watch {
+                let changed = move || coordinator.do_send(SettingsFilesChanged);
+                match SettingsWatcher::start(sources.watched_files(), changed) {
+                    Ok(started) => watcher = Some(started),
+                    Err(error) => tracing::warn!(%error, "settings files are not watched: restart to change stocks"),
+                }
+            }
+        };
+        let finished = run_job(ground, settings, job, live, load_again, on_start).await;
+        drop(watcher);
+        finished
+    });
+    finished.summary = finished.summary.timed(started.elapsed());
+    let _cleared = console.bars().clear();
+    finished
+}
+
+/// The first signal stops in order, the second at once.
+async fn stop_at_signals(coordinator: Addr<Coordinator>) {
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => return tracing::warn!(%error, "signals end the process at once"),
+    };
+    for first in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if first {
+            tracing::info!("draining; a second signal ends at once");
+            coordinator.do_send(Stop);
+        }
+    }
+    eprintln!("ended by a second signal; what is committed is right, the rest is read again");
+    std::process::exit(INTERRUPTED);
+}
+
+/// Prints the summary, last on stdout.
+pub fn conclude(common: &Common, finished: Finished) -> Outcome {
+    if common.json {
+        match serde_json::to_string(&finished.summary) {
+            Ok(json) => println!("{json}"),
+            Err(error) => return Outcome::Failed(error.to_string()),
+        }
+    } else {
+        if let Some(file) = finished.replayed {
+            println!("published {} lines, skipped {} (header, empty)", file.published, file.skipped);
+        }
+        println!("{}", finished.summary);
+    }
+    finished.failure.map_or(Outcome::Done, Outcome::Failed)
+}

@@ -1,0 +1,168 @@
+//! The same things against a real Apache Kafka: what the embedded broker cannot show.
+//!
+//! Runs when `STOCKSTREAM_TEST_KAFKA` holds a bootstrap address (`tests/kafka/kafka.sh start DIR` prints one); else each test
+//! says that it was skipped, or fails if `STOCKSTREAM_REQUIRE_KAFKA=1`.
+
+mod kafka_support;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use kafka_support::*;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
+use stockstream::kafka::publisher::Publisher;
+use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError, Start};
+use stockstream::kafka::tail::last_ticks;
+use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
+use stockstream::market::checkpoint::{NextOffset, TopicPartition};
+use stockstream::market::symbol::Symbol;
+use stockstream::settings::{KafkaSettings, Layout};
+
+/// The broker's address and settings with names that no other run uses; `None`: skip.
+fn kafka() -> Option<(String, KafkaSettings)> {
+    let Ok(bootstrap) = std::env::var("STOCKSTREAM_TEST_KAFKA") else {
+        let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
+        assert!(!required, "STOCKSTREAM_TEST_KAFKA must hold the address of a broker");
+        // Not `eprintln!`: the test harness would keep it to itself.
+        let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA is not set, no real Kafka was tested\n";
+        std::io::stderr().write_all(notice).unwrap();
+        return None;
+    };
+    let run = format!("{:08x}", rand::random::<u32>());
+    let mut settings = settings();
+    settings.topic_template = format!("test_{run}.{{symbol}}");
+    settings.topic = format!("test_{run}_keyed");
+    settings.dead_letter_topic = format!("test_{run}_dead");
+    settings.group_id = format!("test_{run}");
+    Some((bootstrap, settings))
+}
+
+/// A topic of one partition with that many records.
+fn filled(bootstrap: &str, settings: &KafkaSettings, records: i64) -> TopicPartition {
+    let symbol = Symbol::new("BRK.B").unwrap();
+    Topics::of_cluster(settings, bootstrap).ensure(std::slice::from_ref(&symbol)).unwrap();
+    let topic = topic_of(settings, &symbol);
+    let publisher = Publisher::connect(settings, bootstrap, None).unwrap();
+    publish_numbers(&publisher, &topic, 0..records);
+    TopicPartition::new(&topic, 0)
+}
+
+fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
+}
+
+async fn delete_below(bootstrap: &str, partition: &TopicPartition, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset)).unwrap();
+    admin(bootstrap).delete_records(&list, &AdminOptions::new()).await.unwrap();
+}
+
+#[actix::test]
+async fn topics_get_the_retention_of_the_settings() {
+    let Some((bootstrap, mut settings)) = kafka() else { return };
+    let symbol = Symbol::new("BRK.B").unwrap();
+    let symbols = [symbol.clone(), Symbol::new("EURUSD=X").unwrap()];
+    for _ in 0..2 {
+        assert_eq!(Topics::of_cluster(&settings, &bootstrap).ensure(&symbols), Ok(()));
+    }
+    let topic = topic_of(&settings, &symbol);
+    let described =
+        admin(&bootstrap).describe_configs(&[ResourceSpecifier::Topic(&topic)], &AdminOptions::new()).await.unwrap();
+    let entries = described[0].as_ref().unwrap().entry_map();
+    assert_eq!(entries["retention.ms"].value.as_deref(), Some("259200000"));
+    assert_eq!(entries["retention.bytes"].value.as_deref(), Some("123456789"));
+
+    settings.layout = Layout::Keyed;
+    assert_eq!(Topics::of_cluster(&settings, &bootstrap).ensure(&symbols), Ok(()));
+    settings.partitions += 1;
+    let refused = Topics::of_cluster(&settings, &bootstrap).ensure(&symbols);
+    assert!(matches!(refused, Err(TopicsError::OtherPartitionCount { wanted: 8, found: 7, .. })), "{refused:?}");
+}
+
+#[test]
+fn records_come_from_the_start_that_the_caller_says() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let partition = filled(&bootstrap, &settings, 10_000);
+    let mut reader =
+        Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(Start::at(NextOffset(4_000)))));
+    let end = Seen::End(partition.clone(), NextOffset(10_000));
+    reader.until(|seen| seen.contains(&end));
+    assert_eq!(reader.offsets(&partition), (4_000..10_000).collect::<Vec<_>>());
+    assert_eq!(last_ticks(&settings, &bootstrap, &partition, 1).unwrap(), [b"payload-9999".to_vec()]);
+    assert_eq!(reader.source.log_end(&partition, PATIENCE), Ok(NextOffset(10_000)));
+    reader.close();
+}
+
+#[actix::test]
+async fn what_was_deleted_unread_is_an_error_at_the_start_and_while_reading() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let partition = filled(&bootstrap, &settings, 100);
+    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], from_the_start());
+    let end = Seen::End(partition.clone(), NextOffset(100));
+    reader.until(|seen| seen.contains(&end));
+    reader.source.pause();
+    publish_numbers(&Publisher::connect(&settings, &bootstrap, None).unwrap(), &partition.topic, 100..200);
+    delete_below(&bootstrap, &partition, 150).await;
+    reader.source.resume();
+    reader.until(|seen| matches!(seen.last(), Some(Seen::Error(_))));
+    let moved = SourceError::LogMoved { partition: partition.clone(), next: NextOffset(100) };
+    assert_eq!(reader.seen.last(), Some(&Seen::Error(moved)));
+    assert_eq!(reader.offsets(&partition), (0..100).collect::<Vec<_>>());
+    reader.close();
+
+    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], from_the_start());
+    reader.until(|seen| !seen.is_empty());
+    let (wanted, log_start, log_end) = (NextOffset(0), NextOffset(150), NextOffset(200));
+    assert_eq!(reader.seen[0], Seen::Error(SourceError::OutsideLog { partition, wanted, log_start, log_end }));
+    reader.close();
+}
+
+#[test]
+fn the_group_learns_how_far_the_lake_is() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let partition = filled(&bootstrap, &settings, 100);
+    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], from_the_start());
+    let end = Seen::End(partition.clone(), NextOffset(100));
+    reader.until(|seen| seen.contains(&end));
+    reader.source.commit_async(&partition, NextOffset(60));
+    let monitor: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &bootstrap).set("group.id", &settings.group_id).create().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let committed = || {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&partition.topic, partition.partition);
+        monitor.committed_offsets(list, Duration::from_secs(5)).unwrap().elements()[0].offset()
+    };
+    while committed() != Offset::Offset(60) {
+        assert!(Instant::now() < deadline);
+        reader.poll();
+    }
+    reader.close();
+}
+
+#[test]
+fn the_cluster_has_one_id() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let id = || KafkaSource::connect(&settings, &bootstrap, from_the_start()).unwrap().cluster_id(PATIENCE);
+    assert!(id().is_some_and(|id| !id.is_empty()));
+    assert_eq!(id(), id());
+}
+
+#[test]
+fn dead_letters_arrive() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let source = filled(&bootstrap, &settings, 0);
+    let letters = DeadLetters::connect(&settings, &bootstrap).unwrap();
+    for offset in 0..500 {
+        let letter = DeadLetter { reason: "late", source: &source, offset, late_by: None, key: None, payload: b"x" };
+        letters.send(&letter).unwrap();
+    }
+    letters.flush(PATIENCE).unwrap();
+    assert!(letters.acknowledged(&source));
+    let dead = TopicPartition::new(&settings.dead_letter_topic, 0);
+    assert_eq!(last_ticks(&settings, &bootstrap, &dead, 1000).unwrap().len(), 500);
+}

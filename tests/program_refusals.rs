@@ -1,0 +1,192 @@
+//! What the program refuses, with which exit code, and what it says: the thing at fault and the remedy.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use rustix::process::Signal;
+use support::lake::bars;
+use support::program::{Ended, Program};
+use support::ticks::{Recipe, Ticks};
+use tempfile::TempDir;
+
+const TICK: &[u8] = b"2025-05-14 15:30:00,AAPL,211.45\n";
+
+fn write(dir: &TempDir, name: &str, text: impl AsRef<[u8]>) {
+    std::fs::write(dir.path().join(name), text).unwrap();
+}
+
+#[track_caller]
+fn run(dir: &TempDir, arguments: &[&str]) -> Ended {
+    Program::new(dir.path(), arguments).run()
+}
+
+#[test]
+fn a_lake_in_use_is_refused_with_the_pid_and_stays_untouched() {
+    let dir = TempDir::new().unwrap();
+    let mut holder = Program::new(dir.path(), &["--json"]).start();
+    holder.until_said("partition taken", 4);
+    write(&dir, "ticks.csv", TICK);
+    let in_use = format!("is in use by process {}", holder.pid());
+    for arguments in [["run", "--for", "1s"].as_slice(), &["replay", "ticks.csv"]] {
+        run(&dir, arguments).refused(1, &[&in_use, "--lake"]);
+    }
+    holder.signal(Signal::INT);
+    let summary = holder.end().summary();
+    assert_eq!(bars(&dir.path().join("lake")).len() as u64, summary.bars);
+    // The lock goes with its holder.
+    run(&dir, &["replay", "ticks.csv", "--json"]).summary();
+}
+
+#[test]
+fn a_killed_process_does_not_keep_its_lake() {
+    let dir = TempDir::new().unwrap();
+    let mut holder = Program::new(dir.path(), &[]).start();
+    holder.until_said("partition taken", 4);
+    holder.kill();
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["replay", "ticks.csv", "--json"]).summary();
+    bars(&dir.path().join("lake"));
+}
+
+#[test]
+fn a_lake_made_with_other_settings_is_refused_with_both_values() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["replay", "ticks.csv", "--json"]).summary();
+    let other = |name: &str, value: &str| {
+        let started = Instant::now();
+        let ended = Program::new(dir.path(), &["replay", "ticks.csv"]).env(name, value).run();
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        ended
+    };
+    other("STOCKSTREAM__KAFKA__LAYOUT", "keyed").refused(1, &["layout `per_stock`", "`keyed`", "another directory"]);
+    other("STOCKSTREAM__KAFKA__GROUP_ID", "mine").refused(1, &["group `stockstream`", "`mine`", "another directory"]);
+    other("STOCKSTREAM__MARKET__LATENESS", "1m").refused(1, &["market.lateness = \"600s\"", "\"60s\"", "another lake"]);
+    other("STOCKSTREAM__MARKET__WINDOW", "1m").refused(1, &["market.window = \"300s\"", "\"60s\"", "another lake"]);
+    assert_eq!(bars(&dir.path().join("lake")).len(), 1);
+}
+
+#[rstest]
+#[case("a-file", &["a-file is not a directory", "--lake"])]
+#[case("a-file/lake", &["a-file/lake", "a part of the path is a file", "--lake"])]
+#[case("/proc/lake", &["/proc/lake"])]
+fn a_lake_that_cannot_be_made_is_refused(#[case] lake: &str, #[case] says: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "a-file", "");
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["--lake", lake, "--for", "1s"]).refused(1, says);
+    run(&dir, &["replay", "ticks.csv", "--lake", lake]).refused(1, says);
+}
+
+#[test]
+fn damaged_files_of_the_lake_are_refused_by_path() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["replay", "ticks.csv", "--json"]).summary();
+    std::fs::write(dir.path().join("lake/state/lake.json"), "{").unwrap();
+    run(&dir, &["replay", "ticks.csv"]).refused(1, &["state/lake.json", "restore it", "--lake"]);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_named_within_seconds() {
+    let dir = TempDir::new().unwrap();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let settings = format!("[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{address}\"\n");
+    write(&dir, "cluster.toml", settings);
+    write(&dir, "ticks.csv", TICK);
+    let commands: [&[&str]; 3] = [&["run", "--for", "1s"], &["run", "--until-end"], &["replay", "ticks.csv"]];
+    for command in commands {
+        let started = Instant::now();
+        let ended = run(&dir, &[command, &["--settings", "cluster.toml"]].concat());
+        ended.refused(1, &[&address, "kafka.bootstrap_servers"]);
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+    assert!(!dir.path().join("lake").exists(), "nothing was begun");
+}
+
+#[test]
+fn all_that_is_wrong_with_the_settings_is_said_at_once() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "one.toml", "[market]\nwindow = \"7m\"\nlatness = \"1m\"\n");
+    write(&dir, "two.toml", "[[stocks]]\nsymbol = \"aapl\"\ninitial_price = -1\n");
+    let says = ["one.toml:2: market.window", "one.toml:3: market.latness", "two.toml:2", "two.toml:3", "4 problems"];
+    for command in ["run", "check"] {
+        run(&dir, &[command, "--settings", "one.toml", "--settings", "two.toml"]).refused(2, &says);
+    }
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["replay", "ticks.csv", "--settings", "one.toml"]).refused(2, &says[..2]);
+    run(&dir, &["run", "--settings", "none.toml"]).refused(2, &["none.toml"]);
+    let variable = Program::new(dir.path(), &["run"]).env("STOCKSTREAM__LAKE__DIRR", "x").run();
+    variable.refused(2, &["STOCKSTREAM__LAKE__DIRR"]);
+    assert!(!dir.path().join("lake").exists(), "nothing was begun");
+}
+
+#[rstest]
+#[case(&["run", "--until-end"], &["--until-end", "kafka.mode", "replay"])]
+#[case(&["run", "--for", "soon"], &["60s, 5m or 1h 30m"])]
+#[case(&["replay"], &["FILE"])]
+#[case(&["replay", "ticks.csv", "--rate", "fast"], &["max, or a number above 0"])]
+#[case(&["replay", "ticks.csv", "--symbols", "AAPL,aapl"], &["--symbols", "`aapl` is not a symbol"])]
+#[case(&["sell"], &["sell"])]
+#[case(&["--for", "1s", "check"], &["belong to `run`"])]
+fn a_wrong_command_line_is_refused(#[case] arguments: &[&str], #[case] says: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, arguments).refused(2, says);
+    assert!(!dir.path().join("lake").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_file_that_is_no_file_of_ticks_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let noise: Vec<u8> = (0..100_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    write(&dir, "noise", &noise);
+    write(&dir, "empty.csv", "");
+    write(&dir, "header.csv", "timestamp,symbol,price\n");
+    // The beginning of a gzipped file and nothing after it.
+    write(&dir, "torn.gz", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b]);
+    let format = "timestamp,symbol,price[,volume]";
+    let cases = [
+        ("missing.csv", ["cannot read missing.csv", "No such file"]),
+        (".", ["is not a file", ""]),
+        ("noise", ["no tick in noise", format]),
+        ("empty.csv", ["no tick in empty.csv", format]),
+        ("header.csv", ["no tick in header.csv (1 lines)", format]),
+        ("torn.gz", ["cannot read torn.gz", ""]),
+    ];
+    for (file, says) in cases {
+        run(&dir, &["replay", file]).refused(1, &says);
+    }
+    assert!(!dir.path().join("lake").exists(), "nothing was begun");
+}
+
+#[test]
+fn noise_is_counted_as_malformed_when_the_stocks_are_given() {
+    let dir = TempDir::new().unwrap();
+    let mut noise = vec![b"\xff,AAPL,\n".as_slice(), b"a,b\n", TICK, b"\0\0\0\n"].concat();
+    noise.extend(Ticks::make(&Recipe { lines: 10, spoiled: 0.0, ..Recipe::default() }).file());
+    write(&dir, "noise", &noise);
+    let summary = run(&dir, &["replay", "noise", "--symbols", "AAPL", "--json"]).summary();
+    assert_eq!((summary.read, summary.malformed), (14, 3));
+    assert!(summary.in_bars > 0 && summary.unknown > 0);
+}
+
+#[test]
+fn a_gzipped_file_that_ends_early_fails_and_keeps_the_lake_right() {
+    let dir = TempDir::new().unwrap();
+    let ticks = Ticks::make(&Recipe { lines: 5_000, ..Recipe::default() });
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &ticks.file()).unwrap();
+    let packed = packed.finish().unwrap();
+    write(&dir, "torn.gz", &packed[..packed.len() / 2]);
+    run(&dir, &["replay", "torn.gz", "--symbols", "AAPL"]).refused(1, &["cannot read the file to replay after line"]);
+    let lake = dir.path().join("lake");
+    bars(&lake);
+    write(&dir, "whole.gz", &packed);
+    run(&dir, &["replay", "whole.gz", "--symbols", "AAPL", "--json"]).summary();
+    bars(&lake);
+}

@@ -1,0 +1,102 @@
+//! A cluster that outlives the program: the embedded broker, hosted by the test.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Headers;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use stockstream::kafka::embedded::EmbeddedBroker;
+use stockstream::market::time::EventTime;
+
+use super::oracle::LogRecord;
+use super::program::PATIENCE;
+
+pub const DEAD_LETTERS: &str = "stockstream_dead_letters";
+
+pub struct Cluster {
+    broker: EmbeddedBroker,
+    producer: BaseProducer,
+}
+
+impl Cluster {
+    /// With an empty topic for dead letters.
+    pub fn start() -> Self {
+        let broker = EmbeddedBroker::start().unwrap();
+        broker.create_topic(DEAD_LETTERS, 1).unwrap();
+        let producer = producer(broker.bootstrap_servers());
+        Self { broker, producer }
+    }
+
+    pub fn bootstrap(&self) -> &str {
+        self.broker.bootstrap_servers()
+    }
+
+    pub fn create_topic(&self, topic: &str, partitions: i32) {
+        self.broker.create_topic(topic, partitions).unwrap();
+    }
+
+    /// Settings that lead a program here. A killed member leaves the group after three seconds.
+    pub fn settings(&self) -> String {
+        format!(
+            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\nproperties = {{ \"session.timeout.ms\" = 3000, \"heartbeat.interval.ms\" = 500 }}\n",
+            self.bootstrap()
+        )
+    }
+
+    /// Publishes in this order and waits until all have arrived; timestamps are the wall clock's.
+    pub fn publish<'l>(&self, topic: &str, partition: i32, lines: impl IntoIterator<Item = &'l [u8]>) {
+        for line in lines {
+            let mut record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(line);
+            while let Err((error, refused)) = self.producer.send(record) {
+                assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull));
+                self.producer.poll(Duration::from_millis(10));
+                record = refused;
+            }
+        }
+        self.producer.flush(PATIENCE).unwrap();
+    }
+
+    /// The whole log of a partition.
+    pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
+        read(self.bootstrap(), topic, partition).into_iter().map(|(record, _)| record).collect()
+    }
+
+    /// Payloads of the dead letters, with their reasons.
+    pub fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
+        let letters = read(self.bootstrap(), DEAD_LETTERS, 0);
+        letters.into_iter().map(|(record, reason)| (reason.unwrap(), record.payload)).collect()
+    }
+}
+
+fn producer(bootstrap: &str) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    // One request at a time: in order also when one is repeated.
+    config.set("bootstrap.servers", bootstrap).set("max.in.flight", "1").create().unwrap()
+}
+
+/// Every record of a partition, with its header `reason`.
+fn read(bootstrap: &str, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("group.id", "reader").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.set("enable.auto.commit", "false").create().unwrap();
+    let mut start = TopicPartitionList::new();
+    start.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    consumer.assign(&start).unwrap();
+    let mut records = Vec::new();
+    loop {
+        match consumer.poll(PATIENCE).expect("the broker answers") {
+            Ok(record) => {
+                let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
+                let payload = record.payload().unwrap_or_default().to_vec();
+                let headers = record.headers().into_iter().flat_map(Headers::iter);
+                let reason = headers.filter(|header| header.key == "reason").find_map(|header| header.value);
+                let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
+                records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
+            }
+            Err(KafkaError::PartitionEOF(_)) => return records,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
