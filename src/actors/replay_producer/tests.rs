@@ -180,7 +180,7 @@ async fn a_file_that_cannot_be_read_fails_the_run() {
     let file = BufReader::new(Cursor::new(b"1,AAPL,1\n").chain(Broken));
     let mut setup = Setup::with(Box::new(file), ReplayRate::Max, Broker::default());
     let PipelineFailed(reason) = setup.failed.next().await;
-    assert!(reason.contains("cannot read the file to replay: the disk is broken"), "{reason}");
+    assert!(reason.contains("after line 1: the disk is broken"), "{reason}");
     assert!(setup.done.so_far().await.is_empty());
 }
 

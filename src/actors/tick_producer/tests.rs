@@ -47,6 +47,7 @@ fn simulation(history: Span, dials: FaultDials) -> Simulation {
         path: PricePath::new(params),
         schedule: TickSchedule::new(minute(0), interval),
         clock: SimClock::first_start(minute(100_000), minute(100_000) - minute(0), history, 10.0),
+        pace: Arc::new(Mutex::new(Pace::new(Span::from_secs(300)))),
         faults: FaultInjector::new(dials, genesis().rules, 7, &symbol, None),
         pause: Duration::from_millis(500),
         symbol,
@@ -128,9 +129,8 @@ async fn a_refused_record_is_offered_again_before_anything_newer() {
     let refused = std::mem::take(&mut setup.broker().refused);
     assert!(refused.len() > 10, "again and again, but not without a pause: {}", refused.len());
     assert!(refused.len() < 200 && refused.iter().all(|payload| *payload == refused[0]));
-    let mut broker = setup.broker();
-    (broker.room, broker.refusal) = (None, None);
-    drop(broker);
+    setup.broker().room = None;
+    setup.broker().refusal = None;
     all_done().await;
     assert_eq!(setup.broker().records[5], refused[0]);
     assert!(setup.published().is_sorted_by(|a, b| a.0 + 5 == b.0), "none is lost, none doubled");
@@ -202,4 +202,16 @@ async fn a_long_past_leaves_others_on_the_thread_their_turn() {
         turns += 1;
     }
     assert!(turns >= 10, "{turns}");
+}
+
+#[actix::test]
+async fn a_stock_waits_for_one_that_is_behind_and_for_none_that_has_stopped() {
+    let simulation = simulation(Span::from_secs(3_600), FaultDials::default());
+    let pace = simulation.pace.clone();
+    assert!(pace.lock().unwrap().may_publish(&symbol("SLOW"), minute(2)));
+    let setup = Setup::with(simulation, Broker::default());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(setup.published().last().unwrap().0, 7 * 60, "five minutes ahead, no more");
+    setup.producer.send(StopProducing).await.unwrap();
+    assert!(pace.lock().unwrap().may_publish(&symbol("SLOW"), minute(100)), "it holds nobody up");
 }
