@@ -7,6 +7,7 @@ use std::io::{BufRead, Read};
 use std::time::Duration;
 
 use actix::prelude::*;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::info;
 
@@ -162,7 +163,10 @@ impl Handler<PublishLines> for ReplayProducer {
             return;
         }
         match self.burst() {
-            Ok(After::GoOn) => ctx.address().do_send(PublishLines),
+            // A message to itself would come before anything else on this thread.
+            Ok(After::GoOn) => {
+                ctx.spawn(yield_now().into_actor(self).map(|(), _, ctx| ctx.address().do_send(PublishLines)));
+            }
             Ok(After::Pause(pause)) => {
                 ctx.notify_later(PublishLines, pause);
             }
@@ -183,3 +187,6 @@ impl Handler<StopProducing> for ReplayProducer {
         MessageResult(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
+use tokio::task::yield_now;
 use tracing::warn;
 
 use super::wall_clock::WallClock;
@@ -145,7 +146,10 @@ impl Handler<Produce> for TickProducer {
             return;
         }
         match self.produce() {
-            Ok(Duration::ZERO) => ctx.address().do_send(Produce),
+            // A message to itself would come before anything else on this thread.
+            Ok(Duration::ZERO) => {
+                ctx.spawn(yield_now().into_actor(self).map(|(), _, ctx| ctx.address().do_send(Produce)));
+            }
             Ok(pause) => {
                 ctx.notify_later(Produce, pause);
             }
@@ -169,3 +173,6 @@ impl Handler<StopProducing> for TickProducer {
         MessageResult(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ mod reading;
 mod script;
 
 /// Event seconds a second, for the idle rule.
-const SPEED: f64 = 60.0;
+const SPEED: f64 = 600.0;
 const COMMIT_EVERY: u64 = 10_000;
 
 /// What a window was sent, in order.
@@ -104,7 +104,7 @@ impl Setup {
         let (sender, windows) = mpsc::unbounded_channel();
         let params = ConsumerParams {
             commit_every,
-            idle: IdleRule { timeout: Duration::from_secs(30), speed: SPEED },
+            idle: IdleRule { timeout: Duration::from_secs(3), speed: SPEED },
             wall: WallClock::reading(|| minute(1_000_000)),
             collect: Box::new(move |partition| Some(taken_from(&lake, partition, &checkpoint))),
             spawn_window: Box::new(move |symbol| {
@@ -173,7 +173,7 @@ impl Setup {
     }
 
     /// What the windows were sent until now.
-    async fn to_windows(&mut self) -> Vec<(Symbol, ToWindow)> {
+    async fn sent_to_windows(&mut self) -> Vec<(Symbol, ToWindow)> {
         all_done().await;
         std::iter::from_fn(|| self.windows.try_recv().ok()).collect()
     }
@@ -181,7 +181,7 @@ impl Setup {
     /// Offsets of the ticks that the windows were sent until now.
     async fn ticks(&mut self) -> Vec<i64> {
         let mut offsets = Vec::new();
-        for (_, sent) in self.to_windows().await {
+        for (_, sent) in self.sent_to_windows().await {
             if let ToWindow::Ticks(batch) = sent {
                 offsets.extend(batch.ticks.iter().map(|tick| tick.offset));
             }

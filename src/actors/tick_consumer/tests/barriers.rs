@@ -11,7 +11,7 @@ async fn a_barrier_goes_to_the_writer_and_behind_the_ticks_to_every_window() {
     let barrier = setup.barrier().await;
     assert_eq!((cut_and_minute(&barrier), barrier.windows, barrier.epoch), ((2, 5), 2, Epoch(1)));
     assert_eq!(barrier.checkpoint.counters.read, 2);
-    let sent = setup.to_windows().await;
+    let sent = setup.sent_to_windows().await;
     for name in ["AAPL", "MSFT"] {
         let of_stock: Vec<_> = sent.iter().filter(|(of, _)| of.as_str() == name).map(|(_, sent)| sent).collect();
         assert!(matches!(of_stock[..], [ToWindow::Ticks(_), ToWindow::Close(_)]), "{of_stock:?}");

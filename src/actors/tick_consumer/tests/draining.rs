@@ -12,7 +12,7 @@ async fn to_drain_to_the_end_reads_everything_closes_everything_and_says_so_once
     setup.drained.stays_silent_for(Duration::from_secs(5)).await;
     setup.commit(&barrier);
     setup.drained.next().await;
-    setup.drained.stays_silent_for(Duration::from_secs(60)).await;
+    setup.drained.stays_silent_for(Duration::from_secs(5)).await;
     assert!(setup.barriers.so_far().await.is_empty());
 }
 
@@ -58,7 +58,7 @@ async fn a_drain_to_the_end_waits_for_partitions_that_are_still_to_come() {
     let mut setup = Setup::unassigned(genesis(), COMMIT_EVERY);
     setup.follow(&["AAPL"], []);
     setup.drain(OpenWindows::Close, ReadUntil::End);
-    setup.drained.stays_silent_for(Duration::from_secs(10)).await;
+    setup.drained.stays_silent_for(Duration::from_secs(5)).await;
     setup.tick(0, 1);
     setup.script().events.push_front(Given::Assigned(partition()));
     let barrier = setup.barrier().await;
@@ -72,7 +72,7 @@ async fn the_end_of_the_log_is_asked_for_until_a_broker_answers() {
     setup.tick(0, 1);
     setup.script().log_end = None;
     setup.drain(OpenWindows::Close, ReadUntil::End);
-    setup.drained.stays_silent_for(Duration::from_secs(10)).await;
+    setup.drained.stays_silent_for(Duration::from_secs(5)).await;
     setup.script().log_end = Some(NextOffset(1));
     let barrier = setup.barrier().await;
     setup.commit(&barrier);

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// The tick of minute 1 is in a window that ends at 5 and may close at 15: after 14 seconds at the speed of these tests, but the rule
-/// asks for 30 of silence.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The tick of minute 1 is in a window that ends at 5 and may close at 15: after 1.4 seconds at the speed of these tests, but the rule
+/// asks for 3 of silence.
+const SILENCE: Duration = Duration::from_secs(3);
 
 async fn with_a_tick_at_the_end() -> Setup {
     let setup = Setup::new().await;

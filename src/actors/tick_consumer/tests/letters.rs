@@ -30,7 +30,7 @@ async fn a_refused_letter_is_offered_again_before_any_barrier_and_nothing_is_rea
     setup.tick(3, 30);
     all_done().await;
     setup.tick(4, 31);
-    setup.barriers.stays_silent_for(Duration::from_secs(20)).await;
+    setup.barriers.stays_silent_for(Duration::from_secs(5)).await;
     assert_eq!(setup.ticks().await, [0, 3], "what was read in that slice, no more");
     assert!(setup.script().paused);
     setup.letters().refuse = false;

@@ -6,7 +6,7 @@ use super::*;
 async fn starved() -> (Setup, Vec<(Symbol, ToWindow)>) {
     let mut setup = Setup::unassigned(genesis(), 1_000_000).assigned().await;
     (0..200_000).for_each(|offset| setup.tick(offset, 1));
-    let held = setup.to_windows().await;
+    let held = setup.sent_to_windows().await;
     (setup, held)
 }
 
@@ -17,7 +17,7 @@ async fn ticks_go_to_their_stock_in_offset_order_a_batch_a_slice() {
         let name = if offset % 2 == 0 { "AAPL" } else { "MSFT" };
         setup.script().tick(offset, name, 10 - offset);
     }
-    let mut batches = setup.to_windows().await;
+    let mut batches = setup.sent_to_windows().await;
     batches.sort_by(|a, b| a.0.cmp(&b.0));
     let seen: Vec<_> = batches
         .iter()
