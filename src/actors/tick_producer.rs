@@ -45,6 +45,17 @@ pub struct Simulation {
     pub pause: Duration,
 }
 
+impl Simulation {
+    /// Makes the pace wait for this stock, before another one publishes.
+    pub fn register(&self) {
+        self.may_publish(self.schedule.next());
+    }
+
+    fn may_publish(&self, instant: EventTime) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).may_publish(&self.symbol, instant)
+    }
+}
+
 pub struct TickProducer {
     simulation: Simulation,
     route: Route,
@@ -95,10 +106,8 @@ impl TickProducer {
 
     /// Makes the next tick; or says how long to wait for it.
     fn simulate(&mut self, now: EventTime) -> Option<Duration> {
-        let pace = &self.simulation.pace;
-        let (symbol, next) = (&self.simulation.symbol, self.simulation.schedule.next());
         // Also when it is not due yet: the others go by how far this one is.
-        if !pace.lock().unwrap_or_else(PoisonError::into_inner).may_publish(symbol, next) {
+        if !self.simulation.may_publish(self.simulation.schedule.next()) {
             return Some(SHORTEST_PAUSE);
         }
         let Some(event_time) = self.simulation.schedule.due(now) else {
