@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
-use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError};
+use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError, Start};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
@@ -87,7 +87,8 @@ async fn topics_get_the_retention_of_the_settings() {
 fn records_come_from_the_start_that_the_caller_says() {
     let Some((bootstrap, settings)) = kafka() else { return };
     let partition = filled(&bootstrap, &settings, 10_000);
-    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(NextOffset(4_000))));
+    let mut reader =
+        Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(Start::at(NextOffset(4_000)))));
     let end = Seen::End(partition.clone(), NextOffset(10_000));
     reader.until(|seen| seen.contains(&end));
     assert_eq!(reader.offsets(&partition), (4_000..10_000).collect::<Vec<_>>());

@@ -167,7 +167,7 @@ fn a_file_that_is_no_file_of_ticks_is_refused() {
 #[test]
 fn noise_is_counted_as_malformed_when_the_stocks_are_given() {
     let dir = TempDir::new().unwrap();
-    let mut noise = vec![b"\xff,AAPL,\n".as_slice(), b"a,b\n", TICK, b"\0\0\0\n"].concat();
+    let mut noise = [b"\xff,AAPL,\n".as_slice(), b"a,b\n", TICK, b"\0\0\0\n"].concat();
     noise.extend(Ticks::make(&Recipe { lines: 10, spoiled: 0.0, ..Recipe::default() }).file());
     write(&dir, "noise", &noise);
     let summary = run(&dir, &["replay", "noise", "--symbols", "AAPL", "--json"]).summary();

@@ -79,3 +79,6 @@ impl Handler<CloseWindows> for BarWindow {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,21 +59,23 @@ struct Owned {
 }
 
 /// How far the indicator engine is behind the chain: an entry must stay as long as the engine may need it.
+#[derive(Default)]
 struct FeatureProgress {
-    published: CommitNumber,
-    /// Files that the saved indicator state does not include yet, ascending. Begins with the fence: until the engine has loaded its
-    /// state and completed what an earlier run left, every entry stays.
-    unsaved: VecDeque<CommitNumber>,
+    /// The newest file that the saved indicator state includes; before the first until the engine has loaded its state and completed
+    /// what an earlier run left.
+    saved: CommitNumber,
+    /// Files whose features are not in the lake yet, ascending.
+    unpublished: VecDeque<CommitNumber>,
 }
 
 impl FeatureProgress {
     fn is_far_behind(&self) -> bool {
-        self.unsaved.iter().filter(|number| **number > self.published).count() > FEATURES_BEHIND
+        self.unpublished.len() >= FEATURES_BEHIND
     }
 
     fn advance(&mut self, features: &FeaturesPublished) {
-        self.published = self.published.max(features.published);
-        self.unsaved.retain(|number| *number > features.saved);
+        self.saved = self.saved.max(features.saved);
+        self.unpublished.retain(|number| *number > features.published);
     }
 }
 
@@ -157,7 +159,7 @@ impl Owned {
             self.checkpoint = commit.checkpoint.clone();
             debug!(partition = %barrier.partition, number = %self.chain.last(), rows = commit.rows.len(), "committed");
             if let Some(file) = published {
-                self.features.unsaved.push_back(file.number);
+                self.features.unpublished.push_back(file.number);
                 bars.do_send(BarsCommitted { epoch: self.epoch, file, rows: commit.rows.clone() });
             }
             commits.pop_front();
@@ -174,8 +176,7 @@ impl Owned {
     }
 
     fn prune(&mut self) {
-        let keep_from = self.features.unsaved.front().copied().unwrap_or(self.chain.last());
-        if let Err(error) = self.chain.prune(keep_from) {
+        if let Err(error) = self.chain.prune(CommitNumber(self.features.saved.0 + 1)) {
             warn!(%error, "old entries stay a little longer");
         }
     }
@@ -204,7 +205,7 @@ impl Handler<PartitionTaken> for BarWriter {
     fn handle(&mut self, taken: PartitionTaken, ctx: &mut Self::Context) {
         let owned = Owned {
             epoch: taken.epoch,
-            features: FeatureProgress { published: CommitNumber(0), unsaved: VecDeque::from([taken.chain.last()]) },
+            features: FeatureProgress::default(),
             checkpoint: taken.checkpoint,
             skipped_replayed: 0,
             stage: Stage::Idle,
@@ -285,3 +286,6 @@ impl Handler<ReportSummary> for BarWriter {
         MessageResult(self.summary)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Starts, watches, changes and stops everything else.
 
 mod ground;
+mod job;
 mod producers;
 mod reload;
 mod start_points;
@@ -28,6 +29,8 @@ use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings};
 
 pub use ground::{Ground, StartError};
+use job::Ending;
+pub use job::{Finished, Job, run_job};
 use producers::Producers;
 pub use reload::{LoadSettings, SettingsFilesChanged};
 pub use start_points::{StartPoint, start_points};
@@ -36,25 +39,6 @@ use wiring::{Pipeline, spawn_pipeline};
 
 /// How often to look whether all actors live.
 const HEARTBEAT: Duration = Duration::from_millis(250);
-
-/// What this process is started for.
-pub enum Job {
-    /// Simulate (if enabled) and consume until told to stop.
-    Run { points: std::collections::BTreeMap<Symbol, StartPoint> },
-    /// Consume to the end that every partition has at the start, then stop.
-    UntilEnd,
-    /// Publish these lines, consume them, close all windows, then stop.
-    Replay { lines: Box<dyn BufRead + Send>, rate: ReplayRate },
-}
-
-/// How it ended.
-#[derive(Debug)]
-pub struct Finished {
-    pub summary: RunSummary,
-    pub replayed: Option<ReplayedFile>,
-    /// Why it did not end well.
-    pub failure: Option<String>,
-}
 
 /// Stop as at Ctrl-C. A second one is up to the caller.
 #[derive(Clone, Copy, Debug, Message)]
@@ -73,7 +57,7 @@ pub struct Coordinator {
     replayed: Option<ReplayedFile>,
     stage: Stage,
     drained: (Option<oneshot::Sender<()>>, Option<oneshot::Receiver<()>>),
-    finish: Option<oneshot::Sender<(Finished, Option<Pipeline>)>>,
+    finish: Option<oneshot::Sender<Ending>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,55 +66,10 @@ enum Stage {
     Stopping,
 }
 
-/// Runs a job to its end. `on_start` is given the coordinator's address, to stop it or to tell it of changed settings.
-///
-/// # Errors
-/// When the pipeline cannot be started.
-pub async fn run_job(
-    ground: Arc<Ground>,
-    settings: Settings,
-    job: Job,
-    live: LiveFeed,
-    load: Option<LoadSettings>,
-    on_start: impl FnOnce(Addr<Coordinator>),
-) -> Finished {
-    let (finish, finished) = oneshot::channel();
-    let (drained, when_drained) = oneshot::channel();
-    let coordinator = Coordinator {
-        ground,
-        settings,
-        live: live.start(),
-        job: Some(job),
-        load,
-        pipeline: None,
-        producers: None,
-        replay: None,
-        replayed: None,
-        stage: Stage::Running,
-        drained: (Some(drained), Some(when_drained)),
-        finish: Some(finish),
-    };
-    on_start(coordinator.start());
-    match finished.await {
-        Ok((finished, pipeline)) => {
-            // After a failure a thread may hang in a call that never returns: the process ends without it.
-            match pipeline {
-                Some(pipeline) if finished.failure.is_none() => stopping::off_thread(move || pipeline.join()).await,
-                _ => {}
-            }
-            finished
-        }
-        Err(_) => Finished {
-            summary: RunSummary::default(),
-            replayed: None,
-            failure: Some(String::from("the coordinator died; this is a defect, the log above says where")),
-        },
-    }
-}
-
 impl Coordinator {
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), StartError> {
         let pipeline = spawn_pipeline(&self.ground, &self.settings, &self.live, &ctx.address())?;
+        let mut until_end = None;
         match self.job.take() {
             Some(Job::Run { points }) => {
                 let failed = ctx.address().recipient();
@@ -141,12 +80,16 @@ impl Coordinator {
                 self.producers = Some(producers);
             }
             Some(Job::UntilEnd) => {
-                pipeline.consumer.do_send(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End });
+                until_end = Some(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End })
             }
             Some(Job::Replay { lines, rate }) => self.start_replay(&pipeline, lines, rate, ctx),
             None => {}
         }
+        // The consumer must know what to read before it is told to read it to the end.
         pipeline.consumer.do_send(self.stocks());
+        if let Some(drain) = until_end {
+            pipeline.consumer.do_send(drain);
+        }
         self.pipeline = Some(pipeline);
         Ok(())
     }

@@ -34,6 +34,8 @@ pub struct IndicatorEngine {
     lake: Lake,
     outputs: EngineOutputs,
     partitions: HashMap<TopicPartition, Tracked>,
+    /// To be restored as soon as the disk allows, in this epoch.
+    restoring: HashMap<TopicPartition, Epoch>,
 }
 
 /// The indicators of one partition.
@@ -45,6 +47,8 @@ struct Tracked {
     saved: Option<CommitNumber>,
     /// Computed, not yet in the lake, oldest first.
     waiting: VecDeque<(BarsFile, Arc<[FeatureRow]>)>,
+    /// Rows that are in the lake, but not yet reported.
+    unreported: usize,
     reply_to: Recipient<FeaturesPublished>,
 }
 
@@ -53,9 +57,14 @@ struct Tracked {
 #[rtype(result = "()")]
 struct PublishOn(TopicPartition, Epoch);
 
+/// Try again to restore, unless that is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RestoreOn(RestoreIndicators);
+
 impl IndicatorEngine {
     pub fn new(lake: Lake, outputs: EngineOutputs) -> Self {
-        Self { lake, outputs, partitions: HashMap::new() }
+        Self { lake, outputs, partitions: HashMap::new(), restoring: HashMap::new() }
     }
 
     fn publish_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
@@ -92,6 +101,7 @@ impl IndicatorEngine {
             state,
             saved: None,
             waiting: VecDeque::new(),
+            unreported: 0,
             reply_to: restore.reply_to.clone(),
         };
         for number in entries {
@@ -127,12 +137,11 @@ impl Tracked {
     /// Publishes what waits, oldest first; then saves the state if that is due, so that a saved state never includes a file whose
     /// features are not in the lake.
     fn publish_all(&mut self, lake: &Lake, outputs: &EngineOutputs) -> Result<(), StorageError> {
-        let mut published = 0;
         while let Some((file, rows)) = self.waiting.front() {
             let outcome = lake.publish_features(file, rows)?;
             debug!(?file, rows = rows.len(), ?outcome, "features");
             if outcome == FeaturesOutcome::Published {
-                published += rows.len();
+                self.unreported += rows.len();
             }
             outputs.computed.do_send(FeaturesComputed(rows.clone()));
             self.waiting.pop_front();
@@ -145,7 +154,7 @@ impl Tracked {
             epoch: self.epoch,
             published: self.state.last(),
             saved: self.saved.unwrap_or(CommitNumber(0)),
-            rows: published,
+            rows: std::mem::take(&mut self.unreported),
         });
         Ok(())
     }
@@ -167,14 +176,29 @@ impl Handler<RestoreIndicators> for IndicatorEngine {
     type Result = ();
 
     fn handle(&mut self, restore: RestoreIndicators, ctx: &mut Self::Context) {
+        self.partitions.remove(&restore.partition);
+        self.restoring.insert(restore.partition.clone(), restore.epoch);
+        self.handle(RestoreOn(restore), ctx);
+    }
+}
+
+impl Handler<RestoreOn> for IndicatorEngine {
+    type Result = ();
+
+    fn handle(&mut self, RestoreOn(restore): RestoreOn, ctx: &mut Self::Context) {
+        if self.restoring.get(&restore.partition) != Some(&restore.epoch) {
+            return;
+        }
         match self.restore(&restore) {
             Ok(tracked) => {
+                self.restoring.remove(&restore.partition);
                 self.partitions.insert(restore.partition.clone(), tracked);
                 self.publish_on(&restore.partition, ctx);
             }
-            Err(error) if error.is_retriable() => {
+            // An entry that was listed is gone when an owner of before, who does not know it yet, has let go of it.
+            Err(error) if error.is_retriable() || matches!(error, StorageError::Missing { .. }) => {
                 warn!(%error, "indicators cannot be restored now; trying again in {RETRY:?}");
-                ctx.notify_later(restore, RETRY);
+                ctx.notify_later(RestoreOn(restore), RETRY);
             }
             Err(error) => self.outputs.failed.do_send(PipelineFailed(error.to_string())),
         }
@@ -216,6 +240,9 @@ impl Handler<PartitionLost> for IndicatorEngine {
         if self.partitions.get(&lost.partition).is_some_and(|tracked| tracked.epoch == lost.epoch) {
             self.partitions.remove(&lost.partition);
         }
+        if self.restoring.get(&lost.partition) == Some(&lost.epoch) {
+            self.restoring.remove(&lost.partition);
+        }
     }
 }
 
@@ -232,3 +259,6 @@ impl Handler<SaveIndicators> for IndicatorEngine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ impl Handler<LagMeasured> for LiveFeed {
         self.view.lag = lag.records;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,3 +12,6 @@ pub mod replay_producer;
 pub mod tick_consumer;
 pub mod tick_producer;
 pub mod wall_clock;
+
+#[cfg(test)]
+mod testing;

@@ -7,6 +7,7 @@ use std::io::{BufRead, Read};
 use std::time::Duration;
 
 use actix::prelude::*;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::info;
 
@@ -102,9 +103,10 @@ impl ReplayProducer {
             let mut line = Vec::new();
             let number = self.number;
             let unreadable = |error| format!("cannot read the file to replay after line {number}: {error}");
-            // A line without an end must not fill the memory: keep one byte more than a tick may have, skip the rest.
+            // A line without an end must not fill the memory: keep more than a tick may have, with the mark that a file may begin with
+            // and a line end, and skip the rest.
             let read =
-                (&mut self.lines).take(MAX_PAYLOAD as u64 + 2).read_until(b'\n', &mut line).map_err(unreadable)?;
+                (&mut self.lines).take(MAX_PAYLOAD as u64 + 5).read_until(b'\n', &mut line).map_err(unreadable)?;
             if read == 0 {
                 return Ok(None);
             }
@@ -161,7 +163,10 @@ impl Handler<PublishLines> for ReplayProducer {
             return;
         }
         match self.burst() {
-            Ok(After::GoOn) => ctx.address().do_send(PublishLines),
+            // A message to itself would come before anything else on this thread.
+            Ok(After::GoOn) => {
+                ctx.spawn(yield_now().into_actor(self).map(|(), _, ctx| ctx.address().do_send(PublishLines)));
+            }
             Ok(After::Pause(pause)) => {
                 ctx.notify_later(PublishLines, pause);
             }
@@ -182,3 +187,6 @@ impl Handler<StopProducing> for ReplayProducer {
         MessageResult(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 //! Runs on an arbiter (thread) of its own and polls in slices: after each it looks at its mailbox. Credits bound what is under way to
 //! the windows; one barrier a partition is in flight, window ends passed meanwhile go into the next.
 
+mod letters;
 mod owned;
+mod seldom;
 mod state;
 
 use std::time::Duration;
@@ -13,9 +15,7 @@ use tracing::{info, warn};
 
 use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
-use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken};
 use crate::kafka::source::RecordSource;
-use crate::market::checkpoint::TopicPartition;
 use crate::messages::barrier::BarrierOpened;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
@@ -24,6 +24,7 @@ use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 
+pub use letters::LetterBox;
 pub use owned::{IdleRule, SpawnWindow, WindowHandle};
 use state::ConsumerState;
 pub use state::TakenPartition;
@@ -51,9 +52,6 @@ pub struct ConsumerOutputs {
     pub lag: Recipient<LagMeasured>,
 }
 
-/// Sends a dead letter, or refuses because too many are under way.
-pub type SendLetter = Box<dyn FnMut(&DeadLetter<'_>) -> Result<(), LetterNotTaken> + Send>;
-
 /// What the consumer goes by.
 pub struct ConsumerParams {
     /// Records of a partition after which a barrier is due even if no window closes.
@@ -63,9 +61,6 @@ pub struct ConsumerParams {
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,
-    pub send_letter: SendLetter,
-    /// The dead letters of a lost partition are the next owner's.
-    pub forget_letters: Box<dyn Fn(&TopicPartition) + Send>,
     /// Embedded broker: how far reading is, so that producers are held back.
     pub backlog: Option<Backlog>,
 }
@@ -84,10 +79,15 @@ pub struct TickConsumer {
 struct ReadSlice;
 
 impl TickConsumer {
-    pub fn new(source: Box<dyn RecordSource>, params: ConsumerParams, outputs: ConsumerOutputs) -> Self {
+    pub fn new(
+        source: Box<dyn RecordSource>,
+        params: ConsumerParams,
+        letters: LetterBox,
+        outputs: ConsumerOutputs,
+    ) -> Self {
         Self {
             source: Some(source),
-            state: ConsumerState::new(params, outputs),
+            state: ConsumerState::new(params, letters, outputs),
             credits: Credits::new(TICKS_UNDER_WAY),
             starved_since: None,
             paused: false,
@@ -191,3 +191,6 @@ impl Handler<CloseSource> for TickConsumer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
+use tokio::task::yield_now;
 use tracing::warn;
 
 use super::wall_clock::WallClock;
@@ -44,6 +45,17 @@ pub struct Simulation {
     pub pause: Duration,
 }
 
+impl Simulation {
+    /// Makes the pace wait for this stock, before another one publishes.
+    pub fn register(&self) {
+        self.may_publish(self.schedule.next());
+    }
+
+    fn may_publish(&self, instant: EventTime) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).may_publish(&self.symbol, instant)
+    }
+}
+
 pub struct TickProducer {
     simulation: Simulation,
     route: Route,
@@ -52,6 +64,9 @@ pub struct TickProducer {
     failed: Recipient<PipelineFailed>,
     /// Encoded, not yet taken, oldest first.
     waiting: VecDeque<Vec<u8>>,
+    /// The tick behind what is waiting.
+    simulated: Option<LastTick>,
+    /// The last one that was handed over with all before it.
     last: Option<LastTick>,
     stopped: bool,
 }
@@ -69,7 +84,8 @@ impl TickProducer {
         publish: PublishTo,
         failed: Recipient<PipelineFailed>,
     ) -> Self {
-        Self { simulation, route, wall, publish, failed, waiting: VecDeque::new(), last: None, stopped: false }
+        let (waiting, simulated, last) = (VecDeque::new(), None, None);
+        Self { simulation, route, wall, publish, failed, waiting, simulated, last, stopped: false }
     }
 
     /// Publishes at most a burst. Returns when to go on.
@@ -90,10 +106,8 @@ impl TickProducer {
 
     /// Makes the next tick; or says how long to wait for it.
     fn simulate(&mut self, now: EventTime) -> Option<Duration> {
-        let pace = &self.simulation.pace;
-        let (symbol, next) = (&self.simulation.symbol, self.simulation.schedule.next());
         // Also when it is not due yet: the others go by how far this one is.
-        if !pace.lock().unwrap_or_else(PoisonError::into_inner).may_publish(symbol, next) {
+        if !self.simulation.may_publish(self.simulation.schedule.next()) {
             return Some(SHORTEST_PAUSE);
         }
         let Some(event_time) = self.simulation.schedule.due(now) else {
@@ -103,7 +117,7 @@ impl TickProducer {
         let symbol = self.simulation.symbol.as_str();
         let tick = WireTick { event_time, symbol, price, volume: None };
         self.waiting.extend(self.simulation.faults.spoil(&tick).into_iter().map(|line| line.payload));
-        self.last = Some(LastTick { event_time, price });
+        self.simulated = Some(LastTick { event_time, price });
         None
     }
 
@@ -114,6 +128,9 @@ impl TickProducer {
         match (self.publish)(&Outgoing { topic: &self.route.topic, partition: self.route.partition, key, payload }) {
             Ok(()) => {
                 self.waiting.pop_front();
+                if self.waiting.is_empty() {
+                    self.last = self.simulated;
+                }
                 Ok(true)
             }
             Err(PublishRefused::Full) => Ok(false),
@@ -138,7 +155,10 @@ impl Handler<Produce> for TickProducer {
             return;
         }
         match self.produce() {
-            Ok(Duration::ZERO) => ctx.address().do_send(Produce),
+            // A message to itself would come before anything else on this thread.
+            Ok(Duration::ZERO) => {
+                ctx.spawn(yield_now().into_actor(self).map(|(), _, ctx| ctx.address().do_send(Produce)));
+            }
             Ok(pause) => {
                 ctx.notify_later(Produce, pause);
             }
@@ -162,3 +182,6 @@ impl Handler<StopProducing> for TickProducer {
         MessageResult(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use super::OutputFormat;
 use crate::settings::{Override, Sources};
 
 /// Turns a stream of stock ticks into a lake of bars and indicators.
@@ -37,6 +38,12 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Validate the settings, and print each value and where it comes from
     Check,
+    /// Print the newest bars and features of the lake as a table
+    Show(ShowArgs),
+    /// Check the whole lake: every bar once, in order, features equal to recomputed ones; exit code 3 if not
+    ///
+    /// May run while another process writes to the lake.
+    Verify,
 }
 
 /// Options of every command.
@@ -91,7 +98,21 @@ pub struct ReplayArgs {
     pub symbols: Vec<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Only this stock
+    pub symbol: Option<String>,
+    /// How many rows of each stock [default: 10 for one stock, 1 for all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub last: Option<u64>,
+}
+
 impl Common {
+    /// How results are printed.
+    pub fn format(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { OutputFormat::Text }
+    }
+
     /// Where the settings of this process come from.
     pub fn sources(&self) -> Sources {
         let lake = self.lake.as_ref().map(|dir| Override::new("lake.dir", &dir.to_string_lossy(), "--lake"));

@@ -90,7 +90,9 @@ mod tests {
                 vwap: None,
                 ticks: 7,
             };
-            (symbol, LiveStock { open_bar: Some(bar), ticks_per_second: 2.0, ..LiveStock::default() })
+            let mut stock = LiveStock::default();
+            (stock.open_bar, stock.ticks_per_second) = (Some(bar), 2.0);
+            (symbol, stock)
         };
         LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5 }
     }

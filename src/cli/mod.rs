@@ -7,14 +7,32 @@ mod live_view;
 mod outcome;
 mod replay;
 mod run;
+pub mod show;
 mod ticks_file;
+pub mod verify;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, Common, ShowArgs};
 use outcome::Outcome;
+use show::{ShowRequest, show};
+use verify::{Verdict, VerifyRequest, verify};
+
+use crate::market::symbol::Symbol;
+use crate::settings::load;
+
+/// How a command prints its result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object on one line.
+    Json,
+}
 
 /// Runs the program: parses the command line, runs one command, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
@@ -27,6 +45,40 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&common, &run),
         Some(Command::Replay(replay)) => replay::replay(&common, &replay),
         Some(Command::Check) => check::check(&common),
+        Some(Command::Show(args)) => show_rows(&common, &args),
+        Some(Command::Verify) => verify_lake(&common),
     };
     outcome.report()
+}
+
+fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {
+    let settings = match load(&common.sources()) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => return Outcome::Usage(errors.to_string()),
+    };
+    let symbol = match args.symbol.as_deref().map(Symbol::new).transpose() {
+        Ok(symbol) => symbol,
+        Err(error) => return Outcome::Usage(error.to_string()),
+    };
+    // One stock's history, or the newest of all.
+    let last = args.last.unwrap_or(if symbol.is_some() { 10 } else { 1 });
+    let last = usize::try_from(last).unwrap_or(usize::MAX);
+    let request = ShowRequest { lake: settings.lake.dir, symbol, last, format: common.format() };
+    match show(&request, &mut io::stdout().lock()) {
+        Ok(()) => Outcome::Done,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
+}
+
+fn verify_lake(common: &Common) -> Outcome {
+    let settings = match load(&common.sources()) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => return Outcome::Usage(errors.to_string()),
+    };
+    let request = VerifyRequest { lake: settings.lake.dir, format: common.format() };
+    match verify(&request, &mut io::stdout().lock()) {
+        Ok(Verdict::Sound) => Outcome::Done,
+        Ok(Verdict::Unsound) => Outcome::Unsound,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
 }

@@ -7,6 +7,8 @@ pub enum Outcome {
     Done,
     /// 1: it could have gone well
     Failed(String),
+    /// 3: `verify` found something wrong, and has said what
+    Unsound,
     /// 2: the command line or the settings are wrong
     Usage(String),
 }
@@ -16,6 +18,7 @@ impl Outcome {
     pub fn report(self) -> ExitCode {
         let (code, message) = match self {
             Self::Done => return ExitCode::SUCCESS,
+            Self::Unsound => return ExitCode::from(3),
             Self::Failed(message) => (1, message),
             Self::Usage(message) => (2, message),
         };

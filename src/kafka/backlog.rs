@@ -19,6 +19,11 @@ const RECORD_OVERHEAD: u64 = 100;
 /// Offsets between two marks.
 const MARK_EVERY: i64 = 64;
 
+/// Publishing stops when the reader is behind by more than this part of what the broker keeps ...
+const HOLD_BACK: u64 = 2;
+/// ... and goes on at this part: so that it goes on in large batches. Let go record by record, each fetch would bring a few.
+const LET_GO: u64 = 4;
+
 /// The account of every topic that is published to and read here. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Backlog {
@@ -40,6 +45,7 @@ struct Account {
     /// (log end, `bytes` up to there), ascending, back to somewhat before what the broker keeps.
     marks: VecDeque<(i64, u64)>,
     position: i64,
+    held_back: bool,
 }
 
 impl Account {
@@ -73,8 +79,9 @@ pub struct Behind {
 }
 
 impl Behind {
-    fn is_too_much(self) -> bool {
-        self.records > RETAINED_BATCHES / 2 || self.bytes > RETAINED_BYTES / 2
+    /// More than the `part`-th part of what the broker keeps.
+    fn exceeds(self, part: u64) -> bool {
+        self.records > RETAINED_BATCHES / part || self.bytes > RETAINED_BYTES / part
     }
 }
 
@@ -102,7 +109,7 @@ impl Backlog {
 
     /// Whether a record may be published to the partition now; true for a topic that is not counted.
     pub fn may_publish(&self, partition: &TopicPartition) -> bool {
-        !self.behind(partition).is_too_much()
+        !self.behind(partition).exceeds(HOLD_BACK)
     }
 
     /// The partition that a keyed record goes to; `None` for a topic that is not counted.
@@ -115,7 +122,8 @@ impl Backlog {
     /// Counts a record as on its way, unless the reader is too far behind.
     pub(super) fn reserve(&self, topic: &str, partition: i32, bytes: u64) -> bool {
         let reserve = |account: &mut Account| {
-            if account.behind().is_too_much() {
+            account.held_back = account.behind().exceeds(if account.held_back { LET_GO } else { HOLD_BACK });
+            if account.held_back {
                 return false;
             }
             account.in_flight += 1;

@@ -9,7 +9,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use secrecy::ExposeSecret;
 
-use crate::settings::{KafkaSettings, SecuritySettings};
+use crate::settings::{KafkaMode, KafkaSettings, SecuritySettings};
 
 /// Why there is no client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +97,15 @@ pub fn common_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfig 
 /// For a member of the consumer group. Its offsets come from the lake, never from the group, and never from a reset.
 pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfig {
     let mut config = common_config(settings, bootstrap);
+    // A killed member's partitions are taken over after this long. The embedded broker has one member, and makes it wait nearly as
+    // long when it follows another stock.
+    let (session, heartbeat) = match settings.mode {
+        KafkaMode::Embedded => ("2000", "500"),
+        KafkaMode::Cluster => ("10000", "3000"),
+    };
     config
+        .set("session.timeout.ms", session)
+        .set("heartbeat.interval.ms", heartbeat)
         .set("group.id", &settings.group_id)
         // Under the newer protocol a member that was cut off keeps fetching.
         .set("group.protocol", "classic")
@@ -106,11 +114,10 @@ pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
-        // A killed member's partitions are taken over after this long.
-        .set("session.timeout.ms", "10000")
-        .set("heartbeat.interval.ms", "3000")
         // A full queue is looked at again after this long; the default of a second starves a fast reader.
         .set("fetch.queue.backoff.ms", "2")
+        // A fetch that waits for records holds up every other question to that broker.
+        .set("fetch.wait.max.ms", "100")
         // Both bound the one queue of the consumer, however many partitions it has.
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", "16384")

@@ -75,7 +75,10 @@ pub trait RecordSource: Send {
     /// Tells the group's monitors how far the lake has come. Never read back; failures are logged only.
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset);
 
-    /// The end of the log at this moment.
+    /// The end of the log as of the newest fetch; costs nothing. `None` before the first.
+    fn fetched_end(&self, partition: &TopicPartition) -> Option<NextOffset>;
+
+    /// The end of the log at this moment. Waits for a broker, behind a fetch that is under way.
     ///
     /// # Errors
     /// When no broker answers in time; try again.

@@ -107,7 +107,10 @@ impl Assembly {
         checkpoint.open_ticks = self.open.ticks + ticks_of(later);
         checkpoint.counters.in_bars = in_bars;
         if let (Some(date), false) = (date, later.is_empty()) {
-            checkpoint.watermark = date + Span::from_micros(MICROS_PER_DAY);
+            let midnight = date + Span::from_micros(MICROS_PER_DAY);
+            checkpoint.watermark = midnight;
+            // Who goes on from here has not seen the watermark advanced any further: nor may the list say that it was.
+            checkpoint.forced.iter_mut().for_each(|advance| advance.watermark = advance.watermark.min(midnight));
         }
         checkpoint
     }
@@ -137,7 +140,7 @@ fn ticks_of(closed: &[ClosedBar]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::checkpoint::BarRules;
+    use crate::market::checkpoint::{BarRules, ForcedAdvance};
     use crate::market::time::WindowSize;
 
     const HOUR: i64 = 3_600_000_000;
@@ -199,6 +202,20 @@ mod tests {
         let expected = [("AB", 20, 10, 24), ("B", 30, 7, 48), ("A", 40, 5, 60)];
         assert_eq!(seen, expected.map(|(names, resume, ticks, hour)| (names.to_owned(), resume, ticks, hour)));
         assert_eq!(commits.iter().map(|c| c.checkpoint.counters.in_bars).collect::<Vec<_>>(), [7, 10, 12]);
+    }
+
+    #[test]
+    fn a_commit_lists_no_forced_advance_beyond_its_own_watermark() {
+        let forced =
+            |hours: i64| ForcedAdvance { offset: NextOffset(100), watermark: EventTime::from_micros(hours * HOUR) };
+        let mut barrier = Arc::unwrap_or_clone(barrier(1, 5));
+        barrier.checkpoint.forced = vec![forced(60)];
+        let mut assembly = Assembly::new(Arc::new(barrier));
+        let closed = vec![closed("A", 2, 11, 3), closed("A", 49, 30, 2)];
+        assembly.answer(WindowAnswer { closed, still_open: StillOpen::default() });
+        let commits = assembly.into_commits(0).unwrap();
+        assert_eq!(commits[0].checkpoint.forced, [forced(24)], "a restart from here has not advanced further");
+        assert_eq!(commits[1].checkpoint.forced, [forced(60)]);
     }
 
     #[test]

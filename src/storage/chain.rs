@@ -47,7 +47,7 @@ enum Hold {
     Ready,
     /// A commit that an error interrupted: it may be in the chain already.
     Begun {
-        commit: Commit,
+        commit: Box<Commit>,
         bytes: Vec<u8>,
     },
     Fenced,
@@ -171,7 +171,7 @@ impl Chain {
         let number = CommitNumber(self.last.0 + 1);
         let bytes = match std::mem::replace(&mut self.hold, Hold::Fenced) {
             Hold::Fenced => return Err(CommitError::Fenced),
-            Hold::Begun { commit: begun, bytes } if begun == *commit => bytes,
+            Hold::Begun { commit: begun, bytes } if *begun == *commit => bytes,
             Hold::Begun { .. } => return Err(CommitError::Fenced),
             Hold::Ready => match self.lake.encode_entry(&self.partition, number, commit) {
                 Ok(bytes) => bytes,
@@ -188,7 +188,7 @@ impl Chain {
                 Ok(bars_file(&self.partition, number, commit))
             }
             Err(CommitError::Storage(error)) => {
-                self.hold = Hold::Begun { commit: commit.clone(), bytes };
+                self.hold = Hold::Begun { commit: Box::new(commit.clone()), bytes };
                 Err(error.into())
             }
             Err(CommitError::Fenced) => Err(CommitError::Fenced),

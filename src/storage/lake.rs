@@ -13,6 +13,9 @@ use super::store::{Put, Store};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
 
+#[cfg(test)]
+mod tests;
+
 /// Which processes may write to a lake at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {

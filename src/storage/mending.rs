@@ -21,6 +21,9 @@ use super::{StorageError, store::Put};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::market::time::EventTime;
 
+#[cfg(test)]
+mod tests;
+
 /// The newest entry of a chain, `None` when there is none at all.
 type Newest = Option<(CommitNumber, Commit)>;
 

@@ -16,6 +16,9 @@ use crate::market::checkpoint::{Checkpoint, CommitNumber, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 
+#[cfg(test)]
+mod tests;
+
 /// A file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedFile {

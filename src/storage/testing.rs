@@ -1,6 +1,5 @@
 //! What the tests of this folder share: commits, lakes in a temporary directory, a store that fails when told to.
 
-use crate::market::checkpoint::CommitNumber;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::error::Action;
 use super::posix::PosixStore;
 use super::store::{Beside, Publish, Put, Store};
-use super::{Dataset, Lake, LakeIdentity, Sharing, StorageError};
+use super::{Chain, CommitError, Dataset, Lake, LakeIdentity, Sharing, StorageError};
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{BarRules, Checkpoint, Commit, NextOffset, TopicPartition};
+use crate::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::time::{EventTime, MICROS_PER_DAY, Span, WindowSize};
 use crate::settings::Compression;
@@ -90,6 +89,30 @@ pub fn features_of(commit: &Commit) -> Vec<FeatureRow> {
         close_lags: [Some(1.0), None, None, None, None],
     };
     commit.rows.iter().map(feature).collect()
+}
+
+pub fn lake() -> (tempfile::TempDir, Lake) {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path(), Sharing::Shared);
+    (dir, lake)
+}
+
+pub fn take(lake: &Lake) -> (Chain, Checkpoint) {
+    lake.take(&partition(), go_on).unwrap()
+}
+
+/// Takes the partition and commits what is missing of the first `steps` commits.
+pub fn finish(lake: &Lake, steps: i64) -> Result<(), CommitError> {
+    let (mut chain, checkpoint) = lake.take(&partition(), go_on)?;
+    for n in next_step(&checkpoint)..steps {
+        chain.commit(&step(n))?;
+        chain.prune(chain.last())?;
+    }
+    Ok(())
+}
+
+pub fn entry_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(super::layout::entry(&partition(), CommitNumber(number)))
 }
 
 /// Every published bar is one of the first `steps` commits, once, and nothing half-written is left.
@@ -186,4 +209,15 @@ impl Store for FaultyStore {
     fn sweep(&self, dir: &str) -> Result<(), StorageError> {
         self.run(dir, || self.store.sweep(dir))
     }
+}
+
+/// Runs the steps over a store that fails at operation `at`; whether it got that far.
+pub fn run_with_fault(dir: &Path, fault: Fault, at: usize, run: impl FnOnce(&Lake)) -> bool {
+    let count = Arc::new(AtomicUsize::new(0));
+    let store = PosixStore::open(dir, Sharing::Exclusive).unwrap();
+    let faulty = FaultyStore { store, fault, at, count: count.clone() };
+    if let Ok(lake) = Lake::over(Box::new(faulty), Compression::Zstd, &identity()) {
+        run(&lake);
+    }
+    count.load(Ordering::SeqCst) > at
 }

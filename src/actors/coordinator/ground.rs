@@ -51,12 +51,12 @@ impl Ground {
     pub fn prepare(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let kafka = &settings.kafka;
         let lake = |sharing, cluster: &str| {
+            // With another number of partitions a stock would move to another one, and get two bars a window.
             let layout = match kafka.layout {
-                Layout::PerStock => "per_stock",
-                Layout::Keyed => "keyed",
+                Layout::PerStock => String::from("per_stock"),
+                Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
             };
-            let identity =
-                LakeIdentity { group: kafka.group_id.clone(), cluster: cluster.into(), layout: layout.into() };
+            let identity = LakeIdentity { group: kafka.group_id.clone(), cluster: cluster.into(), layout };
             Lake::open(&settings.lake.dir, settings.lake.compression, sharing, &identity)
         };
         let (lake, broker, bootstrap, log) = match kafka.mode {

@@ -58,10 +58,15 @@ impl Producers {
     /// Starts the stocks of a new process, from where the clock begins.
     pub fn start_all(&mut self, ground: &Arc<Ground>, settings: &Settings, points: &BTreeMap<Symbol, StartPoint>) {
         let begin = self.clock.begin();
-        for stock in settings.stocks.iter().filter(|stock| stock.enabled) {
-            if let Some(point) = points.get(&stock.symbol) {
-                self.start_at(ground, settings, stock, *point, begin);
-            }
+        let enabled = settings.stocks.iter().filter(|stock| stock.enabled);
+        let placed = enabled.filter_map(|stock| points.get(&stock.symbol).map(|point| (stock, *point)));
+        let simulations: Vec<_> = placed.map(|(stock, point)| self.simulation(settings, stock, point, begin)).collect();
+        // All are known to the pace before the first of them publishes.
+        for simulation in &simulations {
+            simulation.register();
+        }
+        for simulation in simulations {
+            self.spawn(ground, settings, simulation);
         }
     }
 
@@ -69,25 +74,20 @@ impl Producers {
     pub fn start(&mut self, ground: &Arc<Ground>, settings: &Settings, stock: &StockSettings, price: f64) {
         let now = self.clock.now(self.wall.elapsed(), self.wall.now());
         let point = self.stopped.remove(&stock.symbol).map_or(StartPoint::fresh(price), StartPoint::after);
-        self.start_at(ground, settings, stock, point, now);
+        let simulation = self.simulation(settings, stock, point, now);
+        simulation.register();
+        self.spawn(ground, settings, simulation);
     }
 
-    fn start_at(
-        &mut self,
-        ground: &Arc<Ground>,
-        settings: &Settings,
-        stock: &StockSettings,
-        point: StartPoint,
-        from: EventTime,
-    ) {
-        let simulation = self.simulation(settings, stock, point, from);
-        let route = Route::of(&settings.kafka, &stock.symbol);
+    fn spawn(&mut self, ground: &Arc<Ground>, settings: &Settings, simulation: Simulation) {
+        let symbol = simulation.symbol.clone();
+        let route = Route::of(&settings.kafka, &symbol);
         let (wall, failed, publisher) = (self.wall.clone(), self.failed.clone(), ground.publisher.clone());
         let address = TickProducer::start_in_arbiter(&self.arbiter, move |_| {
             let publish = Box::new(move |record: &Outgoing<'_>| publisher.publish(record));
             TickProducer::new(simulation, route, wall, publish, failed)
         });
-        self.running.insert(stock.symbol.clone(), address);
+        self.running.insert(symbol, address);
     }
 
     fn simulation(&self, settings: &Settings, stock: &StockSettings, point: StartPoint, from: EventTime) -> Simulation {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracing::info;
+use tracing::debug;
 
 use super::ground::{Ground, StartError};
 use crate::kafka::route::partition_of;
@@ -81,7 +81,7 @@ pub fn start_points(
             Some(tick) => StartPoint { price: tick.price, last: Some(tick.event_time), closed_until },
             None => StartPoint { price: start_price(prices, stock), last: None, closed_until },
         };
-        info!(symbol = %stock.symbol, price = point.price, last = point.last.map(tracing::field::display), "start");
+        debug!(symbol = %stock.symbol, price = point.price, last = point.last.map(tracing::field::display), "simulation starts");
         points.insert(stock.symbol.clone(), point);
     }
     Ok(points)

@@ -24,7 +24,7 @@ use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::partition_taker::PartitionTaker;
-use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, TickConsumer, WindowHandle};
+use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer, WindowHandle};
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
@@ -94,9 +94,11 @@ pub fn spawn_pipeline(
         wall: WallClock::start(),
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
-        send_letter: Box::new(move |letter| letters.send(letter)),
-        forget_letters: Box::new(move |partition| forgotten.forget(partition)),
         backlog: ground.backlog.clone(),
+    };
+    let letter_box = LetterBox {
+        send: Box::new(move |letter| letters.send(letter)),
+        forget: Box::new(move |partition| forgotten.forget(partition)),
     };
     let outputs = ConsumerOutputs {
         taken: writer.clone().recipient(),
@@ -107,7 +109,7 @@ pub fn spawn_pipeline(
         lag: live.clone().recipient(),
     };
     let consumer = TickConsumer::start_in_arbiter(&reading.handle(), move |_| {
-        TickConsumer::new(Box::new(source), params, outputs)
+        TickConsumer::new(Box::new(source), params, letter_box, outputs)
     });
 
     let others = vec![reading, windows, writing, features];

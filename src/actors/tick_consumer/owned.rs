@@ -17,6 +17,10 @@ use crate::messages::credit::Credits;
 use crate::messages::lifecycle::OpenWindows;
 use crate::messages::tick_batch::TickBatch;
 
+/// Between two barriers that close windows. A live stream passes their ends seldom and is not held up; a backlog passes them many
+/// times a second, and each commit costs milliseconds, however few its bars are.
+const BARRIER_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Makes the window actor of a stock.
 pub type SpawnWindow = Box<dyn Fn(&Symbol) -> WindowHandle + Send>;
 
@@ -40,6 +44,10 @@ pub struct IdleRule {
 pub enum Step {
     ReadOn,
     Barrier,
+    /// The watermark goes to here, by a barrier of its own: the stream ends.
+    EndOfStream(EventTime),
+    /// The same, because the partition is silent; if the log has indeed no more.
+    Idle(EventTime),
     /// Everything that the drain asked for is committed.
     Finished,
 }
@@ -53,9 +61,11 @@ pub struct OwnedPartition {
     buffers: Vec<Vec<Tick>>,
     touched: Vec<Slot>,
     pub barrier_in_flight: bool,
-    /// When the last record came, or the partition was taken.
-    last_record: Instant,
-    at_end: bool,
+    last_barrier: Option<Instant>,
+    /// Since when nothing has come: the last record, or the taking of the partition.
+    silent_since: Instant,
+    /// All records below this have been given, and there were no more then.
+    ended_at: Option<NextOffset>,
     /// Where a drain ends.
     pub read_until: Option<NextOffset>,
 }
@@ -70,8 +80,9 @@ impl OwnedPartition {
             buffers: Vec::new(),
             touched: Vec::new(),
             barrier_in_flight: false,
-            last_record: Instant::now(),
-            at_end: false,
+            last_barrier: None,
+            silent_since: Instant::now(),
+            ended_at: None,
             read_until: None,
         };
         owned.spawn_missing(spawn);
@@ -103,15 +114,24 @@ impl OwnedPartition {
         verdict
     }
 
-    /// Records of this partition came in this slice.
-    pub fn has_moved(&mut self, now: Instant) {
-        self.last_record = now;
-        self.at_end = false;
+    /// Records of this partition came in this slice; or none did, but there may be some. A silence begins anew.
+    pub fn is_not_silent(&mut self, now: Instant) {
+        self.silent_since = now;
     }
 
-    /// The log had no more records when it was looked at.
-    pub fn reached_end(&mut self) {
-        self.at_end = true;
+    /// The log had no records at or above this offset when it was looked at.
+    pub fn reached_end(&mut self, end: NextOffset) {
+        self.ended_at = self.ended_at.max(Some(end));
+    }
+
+    /// Whether everything below this offset has been read, though the last offsets may hold no record.
+    pub fn is_read_to(&self, end: NextOffset) -> bool {
+        self.cursor.position().max(self.ended_at.unwrap_or_default()) >= end
+    }
+
+    /// Whether a drain ends before this offset.
+    pub fn ends_before(&self, offset: i64) -> bool {
+        self.read_until.is_some_and(|end| offset >= end.0)
     }
 
     /// Sends what this slice has read on its way, one batch a stock.
@@ -130,49 +150,48 @@ impl OwnedPartition {
         self.cursor.symbols().get(dead)
     }
 
-    /// Decides, between two slices, whether to cut the log here; may advance the watermark of an idle or ended partition.
-    pub fn next_step(&mut self, rules: &StepRules, now: Instant) -> Step {
+    /// Decides, between two slices, whether to cut the log here.
+    pub fn next_step(&self, rules: &StepRules, now: Instant) -> Step {
         if self.barrier_in_flight {
             return Step::ReadOn;
         }
-        if self.cursor.can_close() || (!self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every)
-        {
+        let ends_here = self.read_until.is_some_and(|end| self.is_read_to(end));
+        let rested = self.last_barrier.is_none_or(|last| now.duration_since(last) >= BARRIER_INTERVAL);
+        let many_read = !self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every;
+        if many_read || (self.cursor.can_close() && (rested || ends_here)) {
             return Step::Barrier;
         }
-        let ends_here = self.read_until.is_some_and(|end| self.cursor.position() >= end);
         match rules.draining {
             Some(open_windows) if ends_here => self.last_step(open_windows),
             _ => self.idle_step(rules, now),
         }
     }
 
-    fn last_step(&mut self, open_windows: OpenWindows) -> Step {
-        if open_windows == OpenWindows::Close
-            && let Some(end) = self.cursor.end_of_stream()
-        {
-            self.cursor.force(end);
-            return Step::Barrier;
+    fn last_step(&self, open_windows: OpenWindows) -> Step {
+        match self.cursor.end_of_stream() {
+            Some(end) if open_windows == OpenWindows::Close => Step::EndOfStream(end),
+            _ if self.cursor.has_news() => Step::Barrier,
+            _ => Step::Finished,
         }
-        if self.cursor.has_news() { Step::Barrier } else { Step::Finished }
     }
 
-    fn idle_step(&mut self, rules: &StepRules, now: Instant) -> Step {
-        let silence = now.duration_since(self.last_record);
-        let fed = (rules.is_fed)(&self.partition);
-        if !self.at_end || fed || silence < rules.idle.timeout {
+    fn idle_step(&self, rules: &StepRules, now: Instant) -> Step {
+        let silence = now.duration_since(self.silent_since);
+        let at_end = self.ended_at.is_some_and(|end| end >= self.cursor.position());
+        if !at_end || silence < rules.idle.timeout || (rules.is_fed)(&self.partition) {
             return Step::ReadOn;
         }
-        match self.cursor.idle_advance(silence, rules.idle.speed, rules.wall) {
-            Some(end) => {
-                self.cursor.force(end);
-                Step::Barrier
-            }
-            None => Step::ReadOn,
-        }
+        self.cursor.idle_advance(silence, rules.idle.speed, rules.wall).map_or(Step::ReadOn, Step::Idle)
+    }
+
+    /// Advances the watermark and cuts the log there.
+    pub fn force_barrier(&mut self, to: EventTime, writer: &Recipient<BarrierOpened>, now: Instant) {
+        self.cursor.force(to);
+        self.send_barrier(writer, now);
     }
 
     /// Cuts the log: tells the writer, then every window, through the mailboxes that the ticks use.
-    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>) {
+    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>, now: Instant) {
         let (checkpoint, skipped_replayed) = self.cursor.cut();
         let barrier = Arc::new(Barrier {
             partition: self.partition.clone(),
@@ -182,6 +201,7 @@ impl OwnedPartition {
             skipped_replayed,
         });
         self.barrier_in_flight = true;
+        self.last_barrier = Some(now);
         writer.do_send(BarrierOpened(barrier.clone()));
         for window in &self.windows {
             window.barriers.do_send(CloseWindows(barrier.clone()));

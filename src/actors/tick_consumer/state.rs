@@ -1,20 +1,21 @@
 //! The consumer's partitions and what is done with each event of its source.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix::Recipient;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
+use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
 use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
-use crate::market::checkpoint::{Checkpoint, Epoch, NextOffset, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
 use crate::market::symbol::Symbol;
-use crate::market::time::Span;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
@@ -28,12 +29,10 @@ pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoi
 
 /// A partition whose barrier is not answered is read on for this many times `commit_every`, then waits.
 const AHEAD_OF_COMMITS: u64 = 4;
-/// Between two looks at the end of a log, for the lag.
+/// Between two measurements of the lag.
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the broker may take to tell the end of a log.
 const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two log lines of the same kind about bad input or passing trouble.
-const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 pub struct ConsumerState {
     params: ConsumerParams,
@@ -48,30 +47,13 @@ pub struct ConsumerState {
     fed: BTreeSet<TopicPartition>,
     draining: Option<DrainStream>,
     drained: bool,
-    lag: Lag,
-    quiet_until: HashMap<&'static str, Instant>,
-    /// Dead letters that were refused for now; at most those of one slice, because nothing is read meanwhile.
-    unsent: VecDeque<UnsentLetter>,
-}
-
-struct UnsentLetter {
-    letter_of: TopicPartition,
-    reason: &'static str,
-    offset: i64,
-    late_by: Option<Span>,
-    key: Option<Vec<u8>>,
-    payload: Vec<u8>,
-}
-
-/// The ends of the logs as last seen, asked for in turn.
-struct Lag {
-    ends: HashMap<TopicPartition, NextOffset>,
-    next: usize,
-    due: Instant,
+    lag_due: Instant,
+    letters: Letters,
+    seldom: Seldom,
 }
 
 impl ConsumerState {
-    pub fn new(params: ConsumerParams, outputs: ConsumerOutputs) -> Self {
+    pub fn new(params: ConsumerParams, letters: LetterBox, outputs: ConsumerOutputs) -> Self {
         Self {
             params,
             outputs,
@@ -83,9 +65,9 @@ impl ConsumerState {
             fed: BTreeSet::new(),
             draining: None,
             drained: false,
-            lag: Lag { ends: HashMap::new(), next: 0, due: Instant::now() },
-            quiet_until: HashMap::new(),
-            unsent: VecDeque::new(),
+            lag_due: Instant::now(),
+            letters: Letters::new(letters),
+            seldom: Seldom::default(),
         }
     }
 
@@ -96,7 +78,7 @@ impl ConsumerState {
     /// Reads a slice of events. Returns how many records came.
     pub fn read(&mut self, source: &mut dyn RecordSource, max: usize, wait: Duration) -> usize {
         let mut records = 0;
-        let mut at = 0;
+        let mut at = usize::MAX;
         let now = Instant::now();
         source.poll(max, wait, &mut |event| match event {
             SourceEvent::Record { partition, offset, timestamp, key, payload } => {
@@ -107,11 +89,18 @@ impl ConsumerState {
                         Some(found) => at = found,
                         None => return,
                     }
-                    self.owned[at].has_moved(now);
+                    self.owned[at].is_not_silent(now);
                 }
-                let verdict = self.owned[at].read(Record { offset, timestamp, payload });
-                if !matches!(verdict, Verdict::Tick(..)) {
-                    self.dropped(at, verdict, key, offset, payload);
+                if self.owned[at].ends_before(offset) {
+                    return;
+                }
+                match self.owned[at].read(Record { offset, timestamp, payload }) {
+                    Verdict::Tick(..) | Verdict::Replayed => {}
+                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
+                    Verdict::OtherLog => {
+                        self.is_of_another_log(partition, offset);
+                        at = usize::MAX;
+                    }
                 }
             }
             other => {
@@ -126,14 +115,14 @@ impl ConsumerState {
         match event {
             SourceEvent::Assigned(partition) => self.take(partition),
             SourceEvent::Revoked(partition) => self.lose(&partition),
-            SourceEvent::EndOfPartition(partition, _) => {
+            SourceEvent::EndOfPartition(partition, end) => {
                 if let Some(owned) = self.find(partition) {
-                    owned.reached_end();
+                    owned.reached_end(end);
                 }
             }
             SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
             SourceEvent::Error(error) => {
-                if self.may_say("trouble") {
+                if self.seldom.may_say("trouble") {
                     warn!(%error, "kafka is in trouble; going on");
                 }
             }
@@ -141,19 +130,18 @@ impl ConsumerState {
         }
     }
 
-    fn dropped(&mut self, at: usize, verdict: Verdict, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
+    /// Nothing of it may be committed on top of what the lake has.
+    fn is_of_another_log(&mut self, partition: &TopicPartition, offset: i64) {
+        self.lose(partition);
+        let reason = format!(
+            "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
+        );
+        self.outputs.failed.do_send(PipelineFailed(reason));
+    }
+
+    fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
         let partition = self.owned[at].partition.clone();
-        let reason = match verdict {
-            Verdict::Dropped(reason) => reason,
-            Verdict::OtherLog => {
-                let reason = format!(
-                    "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
-                );
-                return self.outputs.failed.do_send(PipelineFailed(reason));
-            }
-            Verdict::Tick(..) | Verdict::Replayed => return,
-        };
-        if self.may_say(reason.name()) {
+        if self.seldom.may_say(reason.name()) {
             let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
             warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
         }
@@ -163,16 +151,7 @@ impl ConsumerState {
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
         let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
-        if (self.params.send_letter)(&letter).is_err() {
-            self.unsent.push_back(UnsentLetter {
-                letter_of: partition.clone(),
-                reason: letter.reason,
-                offset,
-                late_by,
-                key: key.map(<[u8]>::to_vec),
-                payload: payload.to_vec(),
-            });
-        }
+        self.letters.send(&letter);
     }
 
     fn take(&mut self, partition: &TopicPartition) {
@@ -195,8 +174,7 @@ impl ConsumerState {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
-        self.unsent.retain(|letter| letter.letter_of != *partition);
-        (self.params.forget_letters)(partition);
+        self.letters.forget(partition);
         self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
@@ -216,7 +194,7 @@ impl ConsumerState {
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
     pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        !self.unsent.is_empty()
+        !self.letters.all_sent()
             || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
     }
 
@@ -224,7 +202,7 @@ impl ConsumerState {
     pub fn advance(&mut self, source: &mut dyn RecordSource) {
         let now = Instant::now();
         self.find_ends(source);
-        self.send_letters();
+        self.letters.send_again();
         let rules = StepRules {
             commit_every: self.params.commit_every,
             idle: self.params.idle,
@@ -232,46 +210,37 @@ impl ConsumerState {
             draining: self.draining.map(|drain| drain.open_windows),
             is_fed: &|partition| self.fed.contains(partition),
         };
+        let barriers = &self.outputs.barriers;
         let mut finished = 0;
         for owned in &mut self.owned {
             match owned.next_step(&rules, now) {
                 Step::ReadOn => {}
-                // A commit counts the dead letters below its cut: they go first.
-                Step::Barrier if self.unsent.is_empty() => owned.send_barrier(&self.outputs.barriers),
-                Step::Barrier => {}
                 Step::Finished => finished += 1,
+                // A commit counts the dead letters below its cut: they go first.
+                _ if !self.letters.all_sent() => {}
+                Step::Barrier => owned.send_barrier(barriers, now),
+                Step::EndOfStream(to) => owned.force_barrier(to, barriers, now),
+                // Reading may have been paused, or the broker away: then silence says nothing.
+                Step::Idle(to) => match source.log_end(&owned.partition, LAG_INTERVAL) {
+                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers, now),
+                    _ => owned.is_not_silent(now),
+                },
             }
         }
-        let expected: BTreeSet<_> = self.stocks.values().collect();
-        let all = match self.draining {
-            Some(DrainStream { read: ReadUntil::End, .. }) => self.owned.len() >= expected.len(),
-            _ => true,
-        };
-        if self.draining.is_some() && all && finished == self.owned.len() && !self.drained {
+        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.has_all_expected() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
         }
-        if now >= self.lag.due {
-            self.lag.due = now + LAG_INTERVAL;
+        if now >= self.lag_due {
+            self.lag_due = now + LAG_INTERVAL;
             self.measure_lag(source);
         }
     }
 
-    fn send_letters(&mut self) {
-        while let Some(unsent) = self.unsent.front() {
-            let letter = DeadLetter {
-                reason: unsent.reason,
-                source: &unsent.letter_of,
-                offset: unsent.offset,
-                late_by: unsent.late_by,
-                key: unsent.key.as_deref(),
-                payload: &unsent.payload,
-            };
-            if (self.params.send_letter)(&letter).is_err() {
-                return;
-            }
-            self.unsent.pop_front();
-        }
+    /// Whether no partition is still to come that a drain to the end has to read.
+    fn has_all_expected(&self) -> bool {
+        let expected = || self.stocks.values().collect::<BTreeSet<_>>().len();
+        self.draining.is_none_or(|drain| drain.read != ReadUntil::End) || self.owned.len() >= expected()
     }
 
     /// Where a drain ends is asked once a partition, when it begins or when the partition comes.
@@ -291,21 +260,14 @@ impl ConsumerState {
         }
     }
 
-    fn measure_lag(&mut self, source: &mut dyn RecordSource) {
+    fn measure_lag(&self, source: &dyn RecordSource) {
         if let Some(dead) = self.owned.iter().find_map(OwnedPartition::dead_window) {
             let reason = format!("the window actor of {dead} died; this is a defect, the log above says where");
             self.outputs.failed.do_send(PipelineFailed(reason));
         }
-        let count = self.owned.len();
-        if let Some(owned) = self.owned.get(self.lag.next % count.max(1))
-            && let Ok(end) = source.log_end(&owned.partition, LAG_INTERVAL)
-        {
-            self.lag.ends.insert(owned.partition.clone(), end);
-        }
-        self.lag.next += 1;
         let behind = |owned: &OwnedPartition| {
-            let end = self.lag.ends.get(&owned.partition).map_or(0, |end| end.0);
-            (end - owned.cursor.position().0).max(0).unsigned_abs()
+            let end = source.fetched_end(&owned.partition).unwrap_or_default();
+            (end.0 - owned.cursor.position().0).max(0).unsigned_abs()
         };
         self.outputs.lag.do_send(LagMeasured { records: self.owned.iter().map(behind).sum() });
     }
@@ -335,22 +297,16 @@ impl ConsumerState {
         }
     }
 
+    /// Where a drain before this one was to end stays the end, unless this one ends here: nothing was read beyond.
     pub fn drain(&mut self, drain: DrainStream) {
         self.draining = Some(drain);
         self.drained = false;
-        self.owned.iter_mut().for_each(|owned| owned.read_until = None);
+        if drain.read == ReadUntil::Here {
+            self.owned.iter_mut().for_each(|owned| owned.read_until = Some(owned.cursor.position()));
+        }
     }
 
     pub fn fail(&self, error: &SourceError) {
         self.outputs.failed.do_send(PipelineFailed(error.to_string()));
-    }
-
-    fn may_say(&mut self, what: &'static str) -> bool {
-        let now = Instant::now();
-        let quiet = self.quiet_until.get(what).is_some_and(|until| now < *until);
-        if !quiet {
-            self.quiet_until.insert(what, now + SAY_AGAIN);
-        }
-        !quiet
     }
 }

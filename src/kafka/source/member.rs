@@ -273,6 +273,10 @@ impl RecordSource for KafkaSource {
         }
     }
 
+    fn fetched_end(&self, partition: &TopicPartition) -> Option<NextOffset> {
+        self.native.fetched_end(&partition.topic, partition.partition).map(NextOffset)
+    }
+
     fn log_end(&mut self, partition: &TopicPartition, timeout: Duration) -> Result<NextOffset, SourceError> {
         let bounds = self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, timeout);
         bounds.map(|(_, end)| NextOffset(end)).map_err(|error| SourceError::no_answer(partition, &error))

@@ -2,7 +2,7 @@
 //!
 //! Files are what every reader can take: flat, plain strings, microseconds in UTC, NULL and never NaN, 0.0 and never -0.0, one
 //! row group, minimum and maximum of each column. What they say beyond their rows stands in the footer's key-values
-//! ([`footer`]); a checksum of the whole file is among them, for Parquet has none for its footer.
+//! (module `footer`); a checksum of the whole file is among them, for Parquet has none for its footer.
 //!
 //! Beware: arrow2 panics on bytes it does not expect. Decoding happens on a thread of its own, after the checksum.
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,12 +15,26 @@ use crate::storage::layout::TEMPORARY;
 pub(super) struct Temporary {
     pub path: PathBuf,
     /// Locked, which says that its writer lives.
-    _file: File,
+    file: File,
 }
 
 impl Temporary {
     /// Written and synced.
     pub fn write(dir: &Path, bytes: &[u8]) -> Result<Self, StorageError> {
+        loop {
+            let mut temporary = Self::create(dir)?;
+            // between its creation and its lock a sweeper may have taken it for a dead writer's; then another one is made
+            let is_ours = !matches!(temporary.file.try_lock(), Err(TryLockError::WouldBlock));
+            if !is_ours || temporary.file.metadata().map_err(failed(Action::Open, &temporary.path))?.nlink() == 0 {
+                continue;
+            }
+            temporary.file.write_all(bytes).map_err(failed(Action::Write, &temporary.path))?;
+            temporary.file.sync_all().map_err(failed(Action::Sync, &temporary.path))?;
+            return Ok(temporary);
+        }
+    }
+
+    fn create(dir: &Path) -> Result<Self, StorageError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("{TEMPORARY}{}-{count}-{:016x}", std::process::id(), rand::random::<u64>());
@@ -33,16 +47,11 @@ impl Temporary {
             }
             opened => opened,
         };
-        let mut temporary = Temporary { _file: file.map_err(failed(Action::Create, &path))?, path };
-        let Temporary { path, _file: file } = &mut temporary;
-        // nobody waits for this lock; one who looks just now only finds a file that he may remove, which the link then tells
-        let _ = file.try_lock();
-        file.write_all(bytes).map_err(failed(Action::Write, path))?;
-        file.sync_all().map_err(failed(Action::Sync, path))?;
-        Ok(temporary)
+        let file = file.map_err(failed(Action::Create, &path))?;
+        Ok(Self { path, file })
     }
 
-    /// A temporary name that was swept away between its creation and its lock is no reason to give up.
+    /// Somebody has tidied up by hand: no reason to give up.
     pub fn taken_away(&self, error: io::Error) -> io::Error {
         match error.kind() {
             ErrorKind::NotFound => io::Error::new(ErrorKind::WouldBlock, "the temporary file was removed"),

@@ -1,0 +1,117 @@
+//! The whole program, from the log to the lake, against a loop that only polls.
+//!
+//! ```text
+//! cargo bench --bench end_to_end -- --broker 127.0.0.1:9092 --ticks 4000000 --layout keyed --runs 5 --json figures.json
+//! cargo bench --bench end_to_end -- --ticks 5000000          without a broker: a replay on the embedded one
+//! cargo bench --bench end_to_end -- --test                   everything once, with few ticks
+//! ```
+//!
+//! With a broker, both competitors are processes of their own, read the same topics in turn, each as a fresh group, and are
+//! timed from their assignment on. Without one there is no contest: the embedded broker keeps 5 MiB a partition, so a file is
+//! replayed through it instead. What is printed and why is in `docs/PERFORMANCE.md`.
+
+mod support;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use serde_json::{Value, json};
+
+use stockstream::kafka::embedded::EmbeddedBroker;
+use stockstream::settings::Layout;
+
+use support::bare_loop::bare_loop;
+use support::contest::contest;
+use support::filled_topics::Broker;
+use support::replayed_file::replay;
+
+/// Few enough for the embedded broker to keep all of them.
+const SMOKE_TICKS: usize = 40_000;
+
+#[derive(Parser)]
+struct Options {
+    /// Address of a running Kafka [default: replay on the embedded broker]
+    #[arg(long)]
+    broker: Option<String>,
+    #[arg(long, default_value_t = 1_000_000)]
+    ticks: usize,
+    #[arg(long, value_enum, default_value = "per_stock")]
+    layout: LayoutName,
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Writes the figures here
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Only tries whether everything works
+    #[arg(long)]
+    test: bool,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Runs the competitor: the topics to read
+    #[arg(long, hide = true, value_delimiter = ',')]
+    bare_loop: Vec<String>,
+    #[arg(long, hide = true, default_value = "")]
+    group: String,
+    /// Does nothing unless the name of this benchmark contains it
+    #[arg(hide = true)]
+    filter: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum LayoutName {
+    PerStock,
+    Keyed,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if options.filter.as_ref().is_some_and(|filter| !"end_to_end".contains(filter)) {
+        return Ok(());
+    }
+    let layout = match options.layout {
+        LayoutName::PerStock => Layout::PerStock,
+        LayoutName::Keyed => Layout::Keyed,
+    };
+    let figures = match options.broker {
+        Some(broker) if !options.bare_loop.is_empty() => {
+            let result = bare_loop(&broker, &options.group, &options.bare_loop, options.ticks)?;
+            println!("{}", serde_json::to_string(&result)?);
+            return Ok(());
+        }
+        Some(broker) => {
+            let contest = contest(&Broker::Cluster(broker), layout, options.ticks, options.runs)?;
+            contest.print();
+            json!({ "contest": contest })
+        }
+        // `cargo test --benches` says neither.
+        None if options.test || !options.bench => smoke()?,
+        None => {
+            println!("no --broker: measuring a replay on the embedded broker, which keeps too little for a contest");
+            let replays = replay(layout, options.ticks, options.runs)?;
+            replays.print();
+            json!({ "replay": replays })
+        }
+    };
+    match options.json {
+        Some(file) => std::fs::write(&file, figures.to_string()).with_context(|| format!("cannot write {file:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Everything once; the figures mean nothing.
+fn smoke() -> Result<Value> {
+    let broker = Broker::Embedded(EmbeddedBroker::start()?);
+    let mut figures = Vec::new();
+    for layout in [Layout::PerStock, Layout::Keyed] {
+        let contest = contest(&broker, layout, SMOKE_TICKS, 1)?;
+        contest.print();
+        let replays = replay(layout, SMOKE_TICKS, 1)?;
+        replays.print();
+        figures.push(json!({ "contest": contest, "replay": replays }));
+    }
+    Ok(Value::Array(figures))
+}

@@ -1,0 +1,137 @@
+//! The program against the bare loop: the same topics, alternating, a process each, a fresh group and lake each.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use chrono::DateTime;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::bare_loop::BareResult;
+use super::core_pass::core_pass;
+use super::filled_topics::{Broker, FilledTopics, layout_name};
+use super::process::{measure, thread_cpu_seconds};
+use super::spread::{Spread, print_heading, print_row};
+use super::work::Work;
+use stockstream::settings::Layout;
+
+/// Ticks of the pass that measures the core alone.
+const CORE_TICKS: usize = 500_000;
+
+/// Of one competitor.
+#[derive(Debug, Default, Serialize)]
+struct Lane {
+    ticks_per_second: Spread,
+    cpu_seconds_per_million: Spread,
+    peak_rss_mb: Spread,
+}
+
+/// What a contest measured.
+#[derive(Debug, Default, Serialize)]
+pub struct Contest {
+    layout: &'static str,
+    ticks: usize,
+    bare: Lane,
+    /// Until every bar that can be closed is committed.
+    system: Lane,
+    /// Until the features are published, the indicators saved and the group left.
+    system_to_the_end: Spread,
+    /// CPU of the thread that calls `BaseConsumer::poll`, without the client's own threads.
+    poll_nanos: Spread,
+    core_nanos: Spread,
+    bars: u64,
+}
+
+/// Fills topics and reads them in turn.
+///
+/// # Errors
+/// When anything fails, or the program loses a tick.
+pub fn contest(broker: &Broker, layout: Layout, ticks: usize, rounds: usize) -> Result<Contest> {
+    let dir = tempfile::tempdir()?;
+    let topics = FilledTopics::fill(broker, layout, ticks, dir.path())?;
+    let mut contest = Contest { layout: layout_name(layout), ticks, ..Contest::default() };
+    let one_partition = Work::of_one_partition(layout, 0).payloads(CORE_TICKS.min(ticks));
+    for round in 0..rounds {
+        contest.read_bare(broker, &topics, round)?;
+        contest.read_with_system(&topics, &dir.path().join(format!("lake-{round}")), round)?;
+        let symbols = Work::of_one_partition(layout, 0).symbols;
+        let before = thread_cpu_seconds()?;
+        std::hint::black_box(core_pass(&symbols, &one_partition));
+        contest.core_nanos.push((thread_cpu_seconds()? - before) * 1e9 / one_partition.len() as f64);
+    }
+    topics.delete()?;
+    Ok(contest)
+}
+
+impl Contest {
+    fn read_bare(&mut self, broker: &Broker, topics: &FilledTopics<'_>, round: usize) -> Result<()> {
+        let group = format!("{}_bare_{round}", topics.settings.kafka.group_id);
+        let measured = measure(
+            Command::new(std::env::current_exe()?)
+                .args(["--bare-loop", &topics.topics.join(","), "--group", &group])
+                .args(["--broker", broker.address(), "--ticks", &self.ticks.to_string()]),
+        )?;
+        let result: BareResult = serde_json::from_value(measured.json()?)?;
+        self.bare.push(self.ticks, result.seconds, measured.cpu_seconds, measured.peak_rss_mb);
+        self.poll_nanos.push(result.polling_cpu_seconds * 1e9 / self.ticks as f64);
+        Ok(())
+    }
+
+    fn read_with_system(&mut self, topics: &FilledTopics<'_>, lake: &Path, round: usize) -> Result<()> {
+        let group = format!("{}_{round}", topics.settings.kafka.group_id);
+        let measured = measure(
+            Command::new(env!("CARGO_BIN_EXE_stockstream"))
+                .args(["run", "--until-end", "--json", "--settings"])
+                .arg(&topics.settings_file)
+                .arg("--lake")
+                .arg(lake)
+                .env("STOCKSTREAM__KAFKA__GROUP_ID", &group),
+        )?;
+        let summary = measured.json()?;
+        let count = |name: &str| summary[name].as_i64().with_context(|| format!("no {name} in {summary}"));
+        ensure!(count("read")? == self.ticks as i64, "not every tick was read: {summary}");
+        ensure!(count("in_bars")? + count("open")? == self.ticks as i64, "not every tick is in a bar: {summary}");
+        self.bars = count("bars")?.unsigned_abs();
+        // By the program's own log, so that its start and the group's are in neither lane.
+        let moment = |message: &str| moment_of(&measured.stderr, message);
+        let taken = moment("partition taken")?;
+        self.system.push(self.ticks, moment("stopping")? - taken, measured.cpu_seconds, measured.peak_rss_mb);
+        self.system_to_the_end.push(self.ticks as f64 / (moment("drained")? - taken));
+        Ok(())
+    }
+
+    pub fn print(&self) {
+        let per_second = self.system.ticks_per_second.over(&self.bare.ticks_per_second);
+        let cpu = self.system.cpu_seconds_per_million.over(&self.bare.cpu_seconds_per_million);
+        print_heading(&format!("{}, {} ticks, {} bars", self.layout, self.ticks, self.bars));
+        for (name, lane) in [("poll loop", &self.bare), ("stockstream", &self.system)] {
+            print_row(&format!("{name}: ticks a second"), &lane.ticks_per_second);
+            print_row(&format!("{name}: CPU seconds a million ticks"), &lane.cpu_seconds_per_million);
+            print_row(&format!("{name}: peak memory, MB"), &lane.peak_rss_mb);
+        }
+        print_row("stockstream: ticks a second until all is closed", &self.system_to_the_end);
+        print_row("ticks a second, stockstream / poll loop", &per_second);
+        print_row("CPU seconds, stockstream / poll loop", &cpu);
+        print_row("poll: ns a message, CPU of the polling thread", &self.poll_nanos);
+        print_row("core: ns a tick, CPU", &self.core_nanos);
+        print_row("core / poll", &self.core_nanos.over(&self.poll_nanos));
+    }
+}
+
+impl Lane {
+    fn push(&mut self, ticks: usize, seconds: f64, cpu_seconds: f64, peak_rss_mb: f64) {
+        self.ticks_per_second.push(ticks as f64 / seconds);
+        self.cpu_seconds_per_million.push(cpu_seconds * 1e6 / ticks as f64);
+        self.peak_rss_mb.push(peak_rss_mb);
+    }
+}
+
+/// When the log first says this, in seconds since the epoch.
+fn moment_of(log: &str, message: &str) -> Result<f64> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.into_iter().find(|line| line["fields"]["message"] == message);
+    let line = line.with_context(|| format!("the log does not say {message:?}:\n{log}"))?;
+    let time = line["timestamp"].as_str().context("a log line without a timestamp")?;
+    Ok(DateTime::parse_from_rfc3339(time)?.timestamp_micros() as f64 / 1e6)
+}

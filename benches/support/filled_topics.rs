@@ -1,0 +1,144 @@
+//! Topics with ticks in them, and the settings by which the program reads them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+
+use stockstream::kafka::embedded::EmbeddedBroker;
+use stockstream::kafka::publisher::{Outgoing, Publish, PublishRefused, Publisher};
+use stockstream::kafka::topics::{Topics, topic_of};
+use stockstream::settings::{Layout, Settings, Sources, load};
+
+use super::work::{KEYED_PARTITIONS, Work};
+
+/// How long the broker may take to acknowledge the last ticks.
+const FLUSH: Duration = Duration::from_secs(60);
+
+/// Where the ticks are.
+pub enum Broker {
+    /// A running cluster at this address.
+    Cluster(String),
+    /// Librdkafka's mock: for a few ticks only, it forgets what is more than 5 MiB a partition.
+    Embedded(EmbeddedBroker),
+}
+
+impl Broker {
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Cluster(address) => address,
+            Self::Embedded(broker) => broker.bootstrap_servers(),
+        }
+    }
+}
+
+/// Topics of their own for one contest.
+pub struct FilledTopics<'a> {
+    broker: &'a Broker,
+    pub settings: Settings,
+    pub settings_file: PathBuf,
+    pub topics: Vec<String>,
+}
+
+impl<'a> FilledTopics<'a> {
+    /// Creates and fills them; the settings go into a file in `dir`.
+    ///
+    /// # Errors
+    /// When the broker refuses or does not answer.
+    pub fn fill(broker: &'a Broker, layout: Layout, ticks: usize, dir: &Path) -> Result<Self> {
+        let mut work = Work::new(layout);
+        let settings_file = dir.join("settings.toml");
+        let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
+        std::fs::write(&settings_file, settings_text(broker.address(), &run, &work))?;
+        let settings = load(&Sources::from_process(vec![settings_file.clone()], Vec::new()))?.settings;
+        let kafka = &settings.kafka;
+        match broker {
+            Broker::Cluster(address) => Topics::of_cluster(kafka, address).ensure(&work.symbols)?,
+            Broker::Embedded(embedded) => Topics::of_embedded(kafka, embedded).ensure(&work.symbols)?,
+        }
+        let publisher = Publisher::connect(kafka, broker.address(), None)?;
+        let mut buffer = Vec::new();
+        for _ in 0..ticks {
+            let line = work.next_line(&mut buffer);
+            let (topic, partition) = match layout {
+                Layout::PerStock => (topic_of(kafka, line.symbol), Some(0)),
+                Layout::Keyed => (kafka.topic.clone(), None),
+            };
+            let key = line.symbol.as_str().as_bytes();
+            publish(&publisher, &Outgoing { topic: &topic, partition, key, payload: line.payload })?;
+        }
+        publisher.flush(FLUSH)?;
+        let topics = match layout {
+            Layout::PerStock => work.symbols.iter().map(|symbol| topic_of(kafka, symbol)).collect(),
+            Layout::Keyed => vec![kafka.topic.clone()],
+        };
+        Ok(Self { broker, settings, settings_file, topics })
+    }
+
+    /// Deletes them from a cluster.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn delete(&self) -> Result<()> {
+        let Broker::Cluster(address) = self.broker else { return Ok(()) };
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", address).create().context("no admin client")?;
+        let mut topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        topics.push(&self.settings.kafka.dead_letter_topic);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        for deleted in runtime.block_on(admin.delete_topics(&topics, &AdminOptions::new()))? {
+            if let Err((topic, code)) = deleted {
+                bail!("the topic {topic} is left behind: {code}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn publish(publisher: &Publisher, record: &Outgoing<'_>) -> Result<()> {
+    while let Err(refused) = publisher.publish(record) {
+        match refused {
+            PublishRefused::Full => std::thread::sleep(Duration::from_millis(1)),
+            PublishRefused::Failed(reason) => bail!(reason),
+        }
+    }
+    Ok(())
+}
+
+fn settings_text(address: &str, run: &str, work: &Work) -> String {
+    let layout = layout_name(work.layout);
+    let mut text = format!(
+        r#"
+[kafka]
+mode = "cluster"
+bootstrap_servers = "{address}"
+layout = "{layout}"
+topic_template = "{run}.{{symbol}}"
+topic = "{run}"
+partitions = {KEYED_PARTITIONS}
+group_id = "{run}"
+dead_letter_topic = "{run}_dead_letters"
+[producer]
+enabled = false
+[log]
+format = "json"
+"#
+    );
+    for symbol in &work.symbols {
+        write!(text, "[[stocks]]\nsymbol = \"{symbol}\"\ninitial_price = 1.0\n")
+            .expect("writing to a String cannot fail");
+    }
+    text
+}
+
+/// As in the settings.
+pub fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::PerStock => "per_stock",
+        Layout::Keyed => "keyed",
+    }
+}

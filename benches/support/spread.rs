@@ -1,0 +1,55 @@
+//! Several measurements of one thing: least, median, greatest.
+
+use serde::Serialize;
+
+/// One measurement a round, in order.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(into = "Summary")]
+pub struct Spread(Vec<f64>);
+
+#[derive(Serialize)]
+struct Summary {
+    min: f64,
+    median: f64,
+    max: f64,
+    rounds: Vec<f64>,
+}
+
+impl Spread {
+    pub fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// Round by round, this over that.
+    pub fn over(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(this, that)| this / that).collect())
+    }
+
+    fn min_median_max(&self) -> (f64, f64, f64) {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        match sorted.as_slice() {
+            [] => (f64::NAN, f64::NAN, f64::NAN),
+            [min, .., max] => (*min, sorted[sorted.len() / 2], *max),
+            [one] => (*one, *one, *one),
+        }
+    }
+}
+
+impl From<Spread> for Summary {
+    fn from(spread: Spread) -> Self {
+        let (min, median, max) = spread.min_median_max();
+        Self { min, median, max, rounds: spread.0 }
+    }
+}
+
+/// A table's heading.
+pub fn print_heading(title: &str) {
+    println!("\n{title:<58} {:>9} {:>9} {:>9}", "min", "median", "max");
+}
+
+/// One line of a table.
+pub fn print_row(what: &str, spread: &Spread) {
+    let (min, median, max) = spread.min_median_max();
+    println!("{what:<58} {min:>9.3} {median:>9.3} {max:>9.3}");
+}

@@ -1,0 +1,106 @@
+//! The ticks that every measurement reads: `YYYY-MM-DD HH:MM:SS,SYMBOL,price`, 5 s of event time between two ticks of a stock,
+//! prices from a seeded walk. The same for the same arguments.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+use std::io::Write;
+
+use stockstream::kafka::topics::partition_of_key;
+use stockstream::market::symbol::Symbol;
+use stockstream::market::time::EventTime;
+use stockstream::settings::Layout;
+
+/// Event time between two ticks of a stock.
+const TICK_INTERVAL_SECS: i64 = 5;
+/// 2024-01-01 00:00:00 UTC.
+const FIRST_TICK_SECS: i64 = 1_704_067_200;
+/// Partitions of the layout `keyed`.
+pub const KEYED_PARTITIONS: i32 = 8;
+const KEYED_STOCKS: usize = 1_000;
+
+/// A universe of stocks and the layout of their topics.
+pub struct Work {
+    pub layout: Layout,
+    pub symbols: Vec<Symbol>,
+    prices: Vec<f64>,
+    noise: u64,
+    next: usize,
+}
+
+/// One tick as it is published.
+pub struct Line<'a> {
+    pub symbol: &'a Symbol,
+    pub payload: &'a [u8],
+}
+
+impl Work {
+    /// Four stocks with a topic each, or a thousand in one topic.
+    pub fn new(layout: Layout) -> Self {
+        let names: Vec<String> = match layout {
+            Layout::PerStock => ["AAPL", "GOOG", "MSFT", "NVDA"].map(String::from).to_vec(),
+            Layout::Keyed => (0..KEYED_STOCKS).map(|stock| format!("S{stock:03}")).collect(),
+        };
+        let symbols: Vec<Symbol> =
+            names.iter().map(|name| Symbol::new(name).expect("letters and digits are a symbol")).collect();
+        Self { layout, prices: vec![100.0; symbols.len()], symbols, noise: 0x9e37_79b9_7f4a_7c15, next: 0 }
+    }
+
+    /// Only the stocks of the partition that `index` names; their ticks are one partition's log.
+    pub fn of_one_partition(layout: Layout, index: i32) -> Self {
+        let mut work = Self::new(layout);
+        match layout {
+            Layout::PerStock => work.symbols = vec![work.symbols[usize::try_from(index).unwrap_or(0)].clone()],
+            Layout::Keyed => {
+                work.symbols.retain(|symbol| partition_of_key(symbol.as_str().as_bytes(), KEYED_PARTITIONS) == index);
+            }
+        }
+        work.prices.truncate(work.symbols.len());
+        work
+    }
+
+    /// Writes the next tick into `buffer`: the stocks take turns, and event time goes on when each has had one.
+    pub fn next_line<'a>(&'a mut self, buffer: &'a mut Vec<u8>) -> Line<'a> {
+        let (round, stock) = (self.next / self.symbols.len(), self.next % self.symbols.len());
+        self.next += 1;
+        self.noise ^= self.noise << 13;
+        self.noise ^= self.noise >> 7;
+        self.noise ^= self.noise << 17;
+        let step = (self.noise >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+        // The pull to the middle keeps every price at three digits before the point, and lines at one length.
+        self.prices[stock] += step + (500.0 - self.prices[stock]) * 1e-3;
+        let seconds = FIRST_TICK_SECS + round as i64 * TICK_INTERVAL_SECS;
+        let time = EventTime::from_micros(seconds * 1_000_000).to_string();
+        let (date, clock) = (&time[..10], &time[11..19]);
+        buffer.clear();
+        write!(buffer, "{date} {clock},{},{:.4}", self.symbols[stock], self.prices[stock])
+            .expect("writing to a Vec cannot fail");
+        Line { symbol: &self.symbols[stock], payload: buffer }
+    }
+
+    /// The next `count` ticks, payloads only.
+    pub fn payloads(&mut self, count: usize) -> Payloads {
+        let (mut payloads, mut buffer) = (Payloads::default(), Vec::new());
+        for _ in 0..count {
+            payloads.bytes.extend_from_slice(self.next_line(&mut buffer).payload);
+            payloads.ends.push(payloads.bytes.len());
+        }
+        payloads
+    }
+}
+
+/// Payloads one behind the other, as a fetched batch has them.
+#[derive(Default)]
+pub struct Payloads {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Payloads {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}

@@ -1,0 +1,162 @@
+//! What is wrong with a lake: listed up to a limit, counted beyond it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+
+use crate::market::symbol::Symbol;
+use crate::market::time::EventTime;
+
+/// How many findings are listed.
+const LIMIT: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// The file or directory, as the user would write it.
+    pub file: String,
+    /// `None` when it is the file as a whole.
+    pub stock: Option<Symbol>,
+    /// Start of the window.
+    #[serde(serialize_with = "rfc3339")]
+    pub window: Option<EventTime>,
+    pub problem: String,
+}
+
+fn rfc3339<S: Serializer>(time: &Option<EventTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.to_string()).serialize(serializer)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if let (Some(stock), Some(window)) = (&self.stock, self.window) {
+            write!(f, "{stock} at {window}: ")?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+/// All findings of a verification.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    listed: Vec<Finding>,
+    unlisted: usize,
+}
+
+impl Findings {
+    /// Something is wrong with a file as a whole.
+    pub fn of_file(&mut self, file: &Path, problem: impl fmt::Display) {
+        self.add(Finding { file: file.display().to_string(), stock: None, window: None, problem: problem.to_string() });
+    }
+
+    /// What is wrong with rows of a file: of each kind the first, and how many more.
+    pub fn of_rows(&mut self, file: &Path, faults: RowFaults) {
+        for RowFault { stock, window, problem, more } in faults.first.into_values() {
+            let problem = match more {
+                0 => problem,
+                1 => format!("{problem} (and the like for 1 more row of this file)"),
+                _ => format!("{problem} (and the like for {more} more rows of this file)"),
+            };
+            let file = file.display().to_string();
+            self.add(Finding { file, stock: Some(stock), window: Some(window), problem });
+        }
+    }
+
+    /// Those that are listed, and how many are not.
+    pub fn into_parts(self) -> (Vec<Finding>, usize) {
+        (self.listed, self.unlisted)
+    }
+
+    fn add(&mut self, finding: Finding) {
+        if self.listed.len() < LIMIT {
+            self.listed.push(finding);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+}
+
+/// What the rows of a file are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Sorted by (company, timestamp).
+    Order,
+    /// In the directory of their date.
+    Date,
+    /// Windows start where the window size puts them.
+    Alignment,
+    /// No window before the watermark has passed it.
+    Closed,
+    /// `0 < low <= open, close <= high`.
+    Prices,
+    Ticks,
+    /// A stock has one partition.
+    Home,
+    /// A window has one bar, and a stock's bars ascend.
+    Once,
+    /// Features stand beside their bars.
+    Pairing,
+    /// Indicators are what the bars give.
+    Indicators,
+}
+
+/// Faults of the rows of one file.
+#[derive(Debug, Default)]
+pub struct RowFaults {
+    first: BTreeMap<Rule, RowFault>,
+}
+
+#[derive(Debug)]
+struct RowFault {
+    stock: Symbol,
+    window: EventTime,
+    problem: String,
+    more: usize,
+}
+
+impl RowFaults {
+    /// The row of this stock and window breaks a rule.
+    pub fn add(&mut self, rule: Rule, (stock, window): (&Symbol, EventTime), problem: impl FnOnce() -> String) {
+        match self.first.get_mut(&rule) {
+            Some(fault) => fault.more += 1,
+            None => {
+                self.first.insert(rule, RowFault { stock: stock.clone(), window, problem: problem(), more: 0 });
+            }
+        }
+    }
+
+    pub fn has(&self, rule: Rule) -> bool {
+        self.first.contains_key(&rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_beyond_the_limit_are_counted() {
+        let mut findings = Findings::default();
+        (0..LIMIT + 7).for_each(|i| findings.of_file(Path::new("x"), i));
+        let (listed, unlisted) = findings.into_parts();
+        assert_eq!((listed.len(), unlisted), (LIMIT, 7));
+    }
+
+    #[test]
+    fn rows_that_break_the_same_rule_make_one_finding() {
+        let stock = Symbol::new("AAPL").unwrap();
+        let mut faults = RowFaults::default();
+        for minute in 0..3 {
+            faults.add(Rule::Ticks, (&stock, EventTime::from_micros(minute * 60_000_000)), || format!("row {minute}"));
+        }
+        let mut findings = Findings::default();
+        findings.of_rows(Path::new("bars/x"), faults);
+        let (listed, _) = findings.into_parts();
+        assert_eq!(listed.len(), 1);
+        let expected = "bars/x: AAPL at 1970-01-01T00:00:00.000000Z: row 0 (and the like for 2 more rows of this file)";
+        assert_eq!(listed[0].to_string(), expected);
+    }
+}
