@@ -8,7 +8,7 @@ use crate::market::codec::MAX_PAYLOAD;
 const KEPT: u64 = MAX_PAYLOAD as u64 + 6;
 
 /// Reads the next line into `line`, its end included; `false` at the end of the file. A line without an end must not fill the
-/// memory: what is over [`KEPT`] is skipped.
+/// memory: the rest is skipped.
 ///
 /// # Errors
 /// When the file cannot be read.
