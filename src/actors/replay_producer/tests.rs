@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{BufReader, Cursor, Read};
 use std::sync::{Arc, Mutex};
 
 use super::*;
