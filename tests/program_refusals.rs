@@ -61,7 +61,8 @@ fn a_lake_made_with_other_settings_is_refused_with_both_values() {
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         ended
     };
-    other("STOCKSTREAM__KAFKA__LAYOUT", "keyed").refused(1, &["layout `per_stock`", "`keyed`", "another directory"]);
+    other("STOCKSTREAM__KAFKA__LAYOUT", "keyed")
+        .refused(1, &["layout `per_stock`", "`keyed, 8 partitions`", "another directory"]);
     other("STOCKSTREAM__KAFKA__GROUP_ID", "mine").refused(1, &["group `stockstream`", "`mine`", "another directory"]);
     other("STOCKSTREAM__MARKET__LATENESS", "1m").refused(1, &["market.lateness = \"600s\"", "\"60s\"", "another lake"]);
     other("STOCKSTREAM__MARKET__WINDOW", "1m").refused(1, &["market.window = \"300s\"", "\"60s\"", "another lake"]);
