@@ -171,7 +171,7 @@ fn a_file_that_is_not_valid_changes_nothing_and_says_key_and_line() {
 fn a_settings_file_that_appears_later_counts_too() {
     let dir = TempDir::new().unwrap();
     let mut running = Program::new(dir.path(), &["--json"]).start();
-    running.until_said("start symbol=IBM", 1);
+    running.until_said("partition taken partition=stock_topic.IBM-0", 1);
     std::fs::create_dir(dir.path().join("settings")).unwrap();
     std::fs::write(dir.path().join("settings/local.toml"), settings("", &["AAPL", "MSFT"])).unwrap();
     running.until_line("-GOOG -IBM ~AAPL.initial_price ~MSFT.initial_price");

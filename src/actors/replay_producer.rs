@@ -3,7 +3,9 @@
 //! Lines go out as they stand, also broken ones: what is wrong with a tick is the consumer's to say and count. Has an arbiter of its
 //! own, for it reads a file and waits for the broker.
 
-use std::io::{BufRead, Read};
+mod bounded_line;
+
+use std::io::BufRead;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -14,9 +16,11 @@ use tracing::info;
 use super::tick_producer::PublishTo;
 use crate::kafka::publisher::{Outgoing, PublishRefused};
 use crate::kafka::route::Router;
-use crate::market::codec::{self, LineContent, MAX_PAYLOAD};
+use crate::market::codec::{self, LineContent};
 use crate::market::time::EventTime;
 use crate::messages::lifecycle::{PipelineFailed, ReplayPublished, ReplayedFile, StopProducing};
+
+pub use bounded_line::read_bounded_line;
 
 /// Lines published before the mailbox is looked at.
 const BURST: usize = 4_096;
@@ -102,16 +106,9 @@ impl ReplayProducer {
         loop {
             let mut line = Vec::new();
             let number = self.number;
-            let unreadable = |error| format!("cannot read the file to replay after line {number}: {error}");
-            // A line without an end must not fill the memory: keep more than a tick may have, with the mark that a file may begin with
-            // and a line end, and skip the rest.
-            let read =
-                (&mut self.lines).take(MAX_PAYLOAD as u64 + 5).read_until(b'\n', &mut line).map_err(unreadable)?;
-            if read == 0 {
+            let read = read_bounded_line(&mut self.lines, &mut line);
+            if !read.map_err(|error| format!("cannot read the file to replay after line {number}: {error}"))? {
                 return Ok(None);
-            }
-            if line.last() != Some(&b'\n') {
-                self.lines.skip_until(b'\n').map_err(unreadable)?;
             }
             self.number += 1;
             match codec::file_line(&line, self.number).content {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 
-use crate::market::codec::{self, LineContent, MAX_PAYLOAD};
+use crate::actors::replay_producer::read_bounded_line;
+use crate::market::codec::{self, LineContent};
 use crate::market::symbol::Symbol;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -69,15 +70,9 @@ impl TicksFile {
         let mut symbols = BTreeSet::new();
         let mut line = Vec::new();
         let mut number = 0;
-        loop {
-            line.clear();
-            let read = (&mut lines).take(MAX_PAYLOAD as u64 + 8).read_until(b'\n', &mut line);
-            if read.with_context(|| format!("cannot read {} after line {number}", self.name.display()))? == 0 {
-                break;
-            }
-            if line.last() != Some(&b'\n') {
-                lines.skip_until(b'\n')?;
-            }
+        while read_bounded_line(&mut lines, &mut line)
+            .with_context(|| format!("cannot read {} after line {number}", self.name.display()))?
+        {
             number += 1;
             if let LineContent::Payload(payload) = codec::file_line(&line, number).content
                 && let Ok(tick) = codec::decode(payload)

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::actors::testing::{Probe, all_done, minute, probe, symbol};
+use crate::market::codec::MAX_PAYLOAD;
 use crate::settings::{Sources, load};
 
 /// What was published: topic, key, payload, and when.
