@@ -82,6 +82,7 @@ impl Flow {
             let own = lines.iter().filter(|line| self.partition_of(line) == partition);
             self.cluster.publish(partition.0, partition.1, own.map(Vec::as_slice));
         }
+        self.cluster.flush();
     }
 
     /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
@@ -180,6 +181,7 @@ fn a_tick_in_a_partition_that_is_not_its_own_is_unknown() {
         flow.cluster.publish("stock_ticks", partition, [format!("2025-05-14 15:30:00,AAPL,{price}").as_bytes()]);
         flow.cluster.publish("stock_ticks", partition, [b"2025-05-14 16:30:00,AAPL,1".as_slice()]);
     }
+    flow.cluster.flush();
     let summary = flow.until_end();
     assert_eq!((summary.read, summary.unknown, summary.in_bars, summary.open, summary.bars), (6, 4, 1, 1, 1));
     assert_eq!(flow.assert_lake_is_right().unknown, 4);
@@ -225,13 +227,13 @@ fn a_program_killed_at_any_instant_goes_on_from_its_checkpoint_without_a_wrong_b
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let flow = Flow::new(random.random(), "[lake]\ncommit_every = 300\n");
-    let ticks = Ticks::make(&Recipe { seed, lines: 30_000, ..Recipe::default() });
+    let ticks = Ticks::make(&Recipe { seed, lines: 16_000, ..Recipe::default() });
     std::thread::scope(|scope| {
         // Ticks keep coming while it is killed.
         let publishing = scope.spawn(|| {
-            for lines in ticks.lines.chunks(600) {
+            for lines in ticks.lines.chunks(400) {
                 flow.publish(lines);
-                std::thread::sleep(Duration::from_millis(200));
+                std::thread::sleep(Duration::from_millis(150));
             }
         });
         for _ in 0..2 {

@@ -18,6 +18,8 @@ pub const DEAD_LETTERS: &str = "stockstream_dead_letters";
 pub struct Cluster {
     broker: EmbeddedBroker,
     producer: BaseProducer,
+    /// One for all reading: to end a consumer takes a second.
+    reader: BaseConsumer,
 }
 
 impl Cluster {
@@ -26,7 +28,8 @@ impl Cluster {
         let broker = EmbeddedBroker::start().unwrap();
         broker.create_topic(DEAD_LETTERS, 1).unwrap();
         let producer = producer(broker.bootstrap_servers());
-        Self { broker, producer }
+        let reader = reader(broker.bootstrap_servers());
+        Self { broker, producer, reader }
     }
 
     pub fn bootstrap(&self) -> &str {
@@ -45,7 +48,7 @@ impl Cluster {
         )
     }
 
-    /// Publishes in this order and waits until all have arrived; timestamps are the wall clock's.
+    /// Publishes in this order; timestamps are the wall clock's. They have arrived after [`flush`](Self::flush).
     pub fn publish<'l>(&self, topic: &str, partition: i32, lines: impl IntoIterator<Item = &'l [u8]>) {
         for line in lines {
             let mut record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(line);
@@ -55,17 +58,20 @@ impl Cluster {
                 record = refused;
             }
         }
+    }
+
+    pub fn flush(&self) {
         self.producer.flush(PATIENCE).unwrap();
     }
 
     /// The whole log of a partition.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
-        read(self.bootstrap(), topic, partition).into_iter().map(|(record, _)| record).collect()
+        read(&self.reader, topic, partition).into_iter().map(|(record, _)| record).collect()
     }
 
     /// Payloads of the dead letters, with their reasons.
     pub fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
-        let letters = read(self.bootstrap(), DEAD_LETTERS, 0);
+        let letters = read(&self.reader, DEAD_LETTERS, 0);
         letters.into_iter().map(|(record, reason)| (reason.unwrap(), record.payload)).collect()
     }
 }
@@ -73,16 +79,20 @@ impl Cluster {
 fn producer(bootstrap: &str) -> BaseProducer {
     let mut config = ClientConfig::new();
     // One request at a time: in order also when one is repeated.
-    config.set("bootstrap.servers", bootstrap).set("max.in.flight", "1").create().unwrap()
+    config.set("bootstrap.servers", bootstrap).set("max.in.flight", "1").set("linger.ms", "0").create().unwrap()
+}
+
+fn reader(bootstrap: &str) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("group.id", "reader").set("enable.partition.eof", "true");
+    config.set("fetch.wait.max.ms", "10").set("fetch.queue.backoff.ms", "2").set("enable.auto.commit", "false");
+    config.create().unwrap()
 }
 
 /// Every record of a partition, with its header `reason`.
-fn read(bootstrap: &str, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap).set("group.id", "reader").set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = config.set("enable.auto.commit", "false").create().unwrap();
+fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
     let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    start.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
     consumer.assign(&start).unwrap();
     let mut records = Vec::new();
     loop {
