@@ -22,7 +22,7 @@ const CORE_TICKS: usize = 500_000;
 /// Of one competitor.
 #[derive(Debug, Default, Serialize)]
 struct Lane {
-    ticks_per_second: Spread,
+    million_ticks_per_second: Spread,
     cpu_seconds_per_million: Spread,
     peak_rss_mb: Spread,
 }
@@ -35,7 +35,7 @@ pub struct Contest {
     bare: Lane,
     /// Until every bar that can be closed is committed.
     system: Lane,
-    /// Until the features are published, the indicators saved and the group left.
+    /// Million ticks a second until the features are published, the indicators saved and the group left.
     system_to_the_end: Spread,
     /// CPU of the thread that calls `BaseConsumer::poll`, without the client's own threads.
     poll_nanos: Spread,
@@ -97,20 +97,20 @@ impl Contest {
         let moment = |message: &str| moment_of(&measured.stderr, message);
         let taken = moment("partition taken")?;
         self.system.push(self.ticks, moment("stopping")? - taken, measured.cpu_seconds, measured.peak_rss_mb);
-        self.system_to_the_end.push(self.ticks as f64 / (moment("drained")? - taken));
+        self.system_to_the_end.push(self.ticks as f64 / 1e6 / (moment("drained")? - taken));
         Ok(())
     }
 
     pub fn print(&self) {
-        let per_second = self.system.ticks_per_second.over(&self.bare.ticks_per_second);
+        let per_second = self.system.million_ticks_per_second.over(&self.bare.million_ticks_per_second);
         let cpu = self.system.cpu_seconds_per_million.over(&self.bare.cpu_seconds_per_million);
         print_heading(&format!("{}, {} ticks, {} bars", self.layout, self.ticks, self.bars));
         for (name, lane) in [("poll loop", &self.bare), ("stockstream", &self.system)] {
-            print_row(&format!("{name}: ticks a second"), &lane.ticks_per_second);
+            print_row(&format!("{name}: million ticks a second"), &lane.million_ticks_per_second);
             print_row(&format!("{name}: CPU seconds a million ticks"), &lane.cpu_seconds_per_million);
             print_row(&format!("{name}: peak memory, MB"), &lane.peak_rss_mb);
         }
-        print_row("stockstream: ticks a second until all is closed", &self.system_to_the_end);
+        print_row("stockstream: million ticks a second, to the very end", &self.system_to_the_end);
         print_row("ticks a second, stockstream / poll loop", &per_second);
         print_row("CPU seconds, stockstream / poll loop", &cpu);
         print_row("poll: ns a message, CPU of the polling thread", &self.poll_nanos);
@@ -121,7 +121,7 @@ impl Contest {
 
 impl Lane {
     fn push(&mut self, ticks: usize, seconds: f64, cpu_seconds: f64, peak_rss_mb: f64) {
-        self.ticks_per_second.push(ticks as f64 / seconds);
+        self.million_ticks_per_second.push(ticks as f64 / 1e6 / seconds);
         self.cpu_seconds_per_million.push(cpu_seconds * 1e6 / ticks as f64);
         self.peak_rss_mb.push(peak_rss_mb);
     }

@@ -20,7 +20,7 @@ use stockstream::settings::Layout;
 pub struct Replays {
     layout: &'static str,
     ticks: usize,
-    ticks_per_second: Spread,
+    million_ticks_per_second: Spread,
     cpu_seconds_per_million: Spread,
     peak_rss_mb: Spread,
     /// Resident memory when this share of the time had passed: mean over a twentieth of the time.
@@ -66,7 +66,7 @@ impl Replays {
         let summary: Value = measured.json()?;
         ensure!(summary["read"] == self.ticks, "not every tick was read: {summary}");
         ensure!(summary["in_bars"] == self.ticks, "not every tick is in a bar: {summary}");
-        self.ticks_per_second.push(summary["ticks_per_second"].as_f64().unwrap_or(f64::NAN));
+        self.million_ticks_per_second.push(summary["ticks_per_second"].as_f64().unwrap_or(f64::NAN) / 1e6);
         self.cpu_seconds_per_million.push(measured.cpu_seconds * 1e6 / self.ticks as f64);
         self.peak_rss_mb.push(measured.peak_rss_mb);
         for ((_, spread), share) in self.rss_mb_at.iter_mut().zip([0.1, 0.5, 0.9]) {
@@ -77,7 +77,7 @@ impl Replays {
 
     pub fn print(&self) {
         print_heading(&format!("replay of a file on the embedded broker, {}, {} ticks", self.layout, self.ticks));
-        print_row("ticks a second", &self.ticks_per_second);
+        print_row("million ticks a second", &self.million_ticks_per_second);
         print_row("CPU seconds a million ticks (producer and broker too)", &self.cpu_seconds_per_million);
         for (share, spread) in &self.rss_mb_at {
             print_row(&format!("memory after {share} of the time, MB"), spread);

@@ -28,11 +28,10 @@ impl Spread {
     fn min_median_max(&self) -> (f64, f64, f64) {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        match sorted.as_slice() {
-            [] => (f64::NAN, f64::NAN, f64::NAN),
-            [min, .., max] => (*min, sorted[sorted.len() / 2], *max),
-            [one] => (*one, *one, *one),
-        }
+        let (Some(min), Some(max)) = (sorted.first(), sorted.last()) else { return (f64::NAN, f64::NAN, f64::NAN) };
+        let middle = sorted.len() / 2;
+        let median = if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
+        (*min, median, *max)
     }
 }
 
