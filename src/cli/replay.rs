@@ -62,6 +62,10 @@ fn begin(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<(
     if let Some(symbols) = symbols {
         settings.stocks = symbols.into_iter().map(|symbol| stock(settings, symbol)).collect();
     }
+    if settings.kafka.mode == KafkaMode::Embedded {
+        // Whoever suspends a replay for a while must not lose the partitions: what was read already may be gone from the broker.
+        settings.kafka.properties.entry(String::from("session.timeout.ms")).or_insert_with(|| String::from("240000"));
+    }
     let lines = file.lines()?;
     let ground = prepare(settings).context("cannot begin")?;
     if settings.kafka.mode == KafkaMode::Cluster {
