@@ -24,6 +24,7 @@ use crate::market::symbol::Symbol;
 use crate::messages::lifecycle::{
     DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil, ReplayPublished, ReplayedFile, StopProducing,
 };
+use crate::messages::live::ShowStocks;
 use crate::messages::stocks::FollowStocks;
 use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings};
@@ -32,7 +33,7 @@ pub use ground::{Ground, StartError};
 use job::Ending;
 pub use job::{Finished, Job, run_job};
 use producers::Producers;
-pub use reload::{LoadSettings, SettingsFilesChanged};
+pub use reload::{Reload, SettingsFilesChanged};
 pub use start_points::{StartPoint, start_points};
 use stopping::{Stages, flush};
 use wiring::{Pipeline, spawn_pipeline};
@@ -50,7 +51,7 @@ pub struct Coordinator {
     settings: Settings,
     live: Addr<LiveFeed>,
     job: Option<Job>,
-    load: Option<LoadSettings>,
+    reload: Option<Reload>,
     pipeline: Option<Pipeline>,
     producers: Option<Producers>,
     replay: Option<Addr<ReplayProducer>>,
@@ -87,6 +88,7 @@ impl Coordinator {
         }
         // The consumer must know what to read before it is told to read it to the end.
         pipeline.consumer.do_send(self.stocks());
+        self.show_stocks();
         if let Some(drain) = until_end {
             pipeline.consumer.do_send(drain);
         }
@@ -129,6 +131,11 @@ impl Coordinator {
             (None, None) => Default::default(),
         };
         FollowStocks { stocks, fed }
+    }
+
+    fn show_stocks(&self) {
+        let stocks = self.settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
+        self.live.do_send(ShowStocks(stocks));
     }
 
     /// How a stop treats what is still in the log and in open windows.

@@ -2,7 +2,7 @@
 //!
 //! Keeps the newest of everything it is told and shows it at an interval. It may be late or skip, the lake does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -12,7 +12,7 @@ use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::messages::commits::FeaturesComputed;
-use crate::messages::live::{LagMeasured, OpenBarChanged};
+use crate::messages::live::{LagMeasured, OpenBarChanged, ShowStocks};
 
 /// What is known of a stock.
 #[derive(Clone, Debug, Default)]
@@ -41,11 +41,18 @@ pub struct LiveFeed {
     interval: Duration,
     shown: Instant,
     show: ShowView,
+    /// All, until it is told which.
+    shown_stocks: Option<BTreeSet<Symbol>>,
 }
 
 impl LiveFeed {
     pub fn new(interval: Duration, show: ShowView) -> Self {
-        Self { view: LiveView::default(), interval, shown: Instant::now(), show }
+        Self { view: LiveView::default(), interval, shown: Instant::now(), show, shown_stocks: None }
+    }
+
+    fn stock(&mut self, symbol: &Symbol) -> Option<&mut LiveStock> {
+        let shown = self.shown_stocks.as_ref().is_none_or(|shown| shown.contains(symbol));
+        shown.then(|| self.view.stocks.entry(symbol.clone()).or_default())
     }
 
     fn show(&mut self) {
@@ -71,7 +78,7 @@ impl Handler<OpenBarChanged> for LiveFeed {
     type Result = ();
 
     fn handle(&mut self, changed: OpenBarChanged, _: &mut Self::Context) {
-        let stock = self.view.stocks.entry(changed.bar.symbol.clone()).or_default();
+        let Some(stock) = self.stock(&changed.bar.symbol) else { return };
         stock.ticks += changed.ticks;
         stock.open_bar = Some(changed.bar);
     }
@@ -82,11 +89,20 @@ impl Handler<FeaturesComputed> for LiveFeed {
 
     fn handle(&mut self, FeaturesComputed(rows): FeaturesComputed, _: &mut Self::Context) {
         for row in rows.iter() {
-            let stock = self.view.stocks.entry(row.symbol.clone()).or_default();
+            let Some(stock) = self.stock(&row.symbol) else { continue };
             if stock.closed.as_ref().is_none_or(|known| known.window_start < row.window_start) {
                 stock.closed = Some(row.clone());
             }
         }
+    }
+}
+
+impl Handler<ShowStocks> for LiveFeed {
+    type Result = ();
+
+    fn handle(&mut self, ShowStocks(stocks): ShowStocks, _: &mut Self::Context) {
+        self.view.stocks.retain(|symbol, _| stocks.contains(symbol));
+        self.shown_stocks = Some(stocks);
     }
 }
 

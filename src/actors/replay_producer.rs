@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::task::yield_now;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::tick_producer::PublishTo;
 use crate::kafka::publisher::{Outgoing, PublishRefused};
@@ -180,6 +180,9 @@ impl Handler<StopProducing> for ReplayProducer {
     type Result = MessageResult<StopProducing>;
 
     fn handle(&mut self, _: StopProducing, _: &mut Self::Context) -> Self::Result {
+        if !self.stopped {
+            warn!(published = self.file.published, "stopped before the end of the file");
+        }
         self.stopped = true;
         MessageResult(None)
     }

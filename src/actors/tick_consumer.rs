@@ -11,7 +11,7 @@ mod state;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
@@ -175,7 +175,7 @@ impl Handler<DrainStream> for TickConsumer {
     type Result = ();
 
     fn handle(&mut self, drain: DrainStream, _: &mut Self::Context) {
-        info!(?drain, "draining");
+        debug!(?drain, "draining");
         self.state.drain(drain);
     }
 }

@@ -30,6 +30,17 @@ impl Console {
         &self.bars
     }
 
+    /// Writes a line above the live view.
+    pub fn say(&self, line: &str) {
+        self.write(format!("{line}\n").as_bytes());
+    }
+
+    fn write(&self, text: &[u8]) {
+        // A closed stderr is no reason to stop working.
+        let write = || drop(io::stderr().write_all(text));
+        if self.live { self.bars.suspend(write) } else { write() }
+    }
+
     /// Sends log lines here from now on.
     ///
     /// # Errors
@@ -74,8 +85,6 @@ impl Write for Line<'_> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        // A closed stderr is no reason to stop working.
-        let write = || drop(io::stderr().write_all(&self.text));
-        if self.console.live { self.console.bars.suspend(write) } else { write() }
+        self.console.write(&self.text);
     }
 }

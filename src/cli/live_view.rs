@@ -26,9 +26,13 @@ pub fn live_feed(console: &Console) -> LiveFeed {
 
 fn on_terminal(console: &Console) -> ShowView {
     let bars = console.bars().clone();
-    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut rows: BTreeMap<usize, ProgressBar> = BTreeMap::new();
     Box::new(move |view| {
+        let shown = lines(view).count();
+        for (_, row) in rows.extract_if(shown.., |_, _| true) {
+            bars.remove(&row);
+        }
         for (at, line) in lines(view).enumerate() {
             let row = rows.entry(at).or_insert_with(|| bars.add(ProgressBar::new_spinner().with_style(style.clone())));
             row.set_message(line);

@@ -11,7 +11,7 @@ use super::console::Console;
 use super::live_view::live_feed;
 use super::outcome::Outcome;
 use crate::actors::coordinator::{
-    Coordinator, Finished, Ground, Job, LoadSettings, SettingsFilesChanged, StartError, Stop, run_job, start_points,
+    Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, run_job, start_points,
 };
 use crate::market::symbol::Symbol;
 use crate::prices::source_from;
@@ -75,9 +75,10 @@ pub struct End {
 pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Console, end: End) -> Finished {
     let started = std::time::Instant::now();
     let live = live_feed(console);
-    let load_again = end.watch.clone().map(|sources| {
-        let load: LoadSettings = Box::new(move || load(&sources).map(|loaded| loaded.settings));
-        load
+    let plans = console.clone();
+    let reload = end.watch.clone().map(|sources| Reload {
+        load: Box::new(move || load(&sources).map(|loaded| loaded.settings)),
+        announce: Box::new(move |plan| plans.say(plan)),
     });
     let mut finished = System::new().block_on(async move {
         let mut watcher = None;
@@ -98,7 +99,7 @@ pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Co
                 }
             }
         };
-        let finished = run_job(ground, settings, job, live, load_again, on_start).await;
+        let finished = run_job(ground, settings, job, live, reload, on_start).await;
         drop(watcher);
         finished
     });

@@ -1,8 +1,11 @@
 //! What the live view is told.
 
+use std::collections::BTreeSet;
+
 use actix::Message;
 
 use crate::market::bar::Bar;
+use crate::market::symbol::Symbol;
 
 /// A window to the live feed, a few times a second at most: its newest open bar as it stands.
 #[derive(Clone, Debug, Message)]
@@ -12,6 +15,11 @@ pub struct OpenBarChanged {
     /// Ticks folded since the message before.
     pub ticks: u64,
 }
+
+/// Coordinator to the live feed: the stocks of the settings; others are not shown.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ShowStocks(pub BTreeSet<Symbol>);
 
 /// Consumer to the live feed, about once a second: records between the position and the end of the log, all partitions.
 #[derive(Clone, Copy, Debug, Message)]

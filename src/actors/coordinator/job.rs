@@ -8,7 +8,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::ground::Ground;
-use super::reload::LoadSettings;
+use super::reload::Reload;
 use super::start_points::StartPoint;
 use super::stopping::off_thread;
 use super::wiring::Pipeline;
@@ -51,7 +51,7 @@ pub async fn run_job(
     settings: Settings,
     job: Job,
     live: LiveFeed,
-    load: Option<LoadSettings>,
+    reload: Option<Reload>,
     on_start: impl FnOnce(Addr<Coordinator>),
 ) -> Finished {
     let (finish, finished) = oneshot::channel();
@@ -61,7 +61,7 @@ pub async fn run_job(
         settings,
         live: live.start(),
         job: Some(job),
-        load,
+        reload,
         pipeline: None,
         producers: None,
         replay: None,

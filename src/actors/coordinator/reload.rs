@@ -11,8 +11,13 @@ use crate::market::symbol::Symbol;
 use crate::prices::{source_from, start_price};
 use crate::settings::{ReloadPlan, Settings, SettingsErrors, StockSettings};
 
-/// Reads the settings anew from where they came from.
-pub type LoadSettings = Box<dyn Fn() -> Result<Settings, SettingsErrors>>;
+/// Settings that may change while everything runs.
+pub struct Reload {
+    /// Reads them anew from where they came from.
+    pub load: Box<dyn Fn() -> Result<Settings, SettingsErrors>>,
+    /// Shows a plan, verbatim, on a line of its own.
+    pub announce: Box<dyn Fn(&str)>,
+}
 
 /// The content of a settings file has changed.
 #[derive(Clone, Copy, Debug, Message)]
@@ -23,7 +28,7 @@ impl Handler<SettingsFilesChanged> for Coordinator {
     type Result = ();
 
     fn handle(&mut self, _: SettingsFilesChanged, ctx: &mut Self::Context) {
-        let Some(load) = &self.load else { return };
+        let Some(Reload { load, announce }) = &self.reload else { return };
         if self.stage == Stage::Stopping {
             return;
         }
@@ -36,8 +41,7 @@ impl Handler<SettingsFilesChanged> for Coordinator {
             warn!("{} changed from {} to {}: takes effect at the next start", restart.key, restart.old, restart.new);
         }
         if plan.changes_stocks() {
-            // The plan stands alone on its line, for people and for scripts.
-            eprintln!("{plan}");
+            announce(&plan.to_string());
             self.apply(plan, self.settings.with_live_part_of(&new), ctx);
         }
     }
@@ -99,6 +103,7 @@ impl Coordinator {
     fn tell_stocks(&self) {
         if let Some(pipeline) = &self.pipeline {
             pipeline.consumer.do_send(self.stocks());
+            self.show_stocks();
         }
     }
 }

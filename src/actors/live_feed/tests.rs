@@ -94,3 +94,16 @@ async fn the_newest_lag_is_shown_also_before_the_first_tick() {
     let view = setup.view().await;
     assert_eq!((view.lag, view.stocks.len()), (4, 0));
 }
+
+#[actix::test]
+async fn a_stock_that_was_removed_is_shown_no_more() {
+    let mut setup = Setup::new();
+    setup.feed.do_send(open_bar("AAPL", 0, 10.0, 1));
+    setup.feed.do_send(open_bar("GOOG", 0, 20.0, 1));
+    setup.feed.do_send(ShowStocks([symbol("AAPL"), symbol("IBM")].into()));
+    // Its last windows still close.
+    setup.feed.do_send(open_bar("GOOG", 5, 20.0, 1));
+    setup.feed.do_send(FeaturesComputed(Arc::from([features("GOOG", 0, 50.0), features("IBM", 0, 50.0)])));
+    let view = setup.view().await;
+    assert_eq!(view.stocks.keys().map(Symbol::as_str).collect::<Vec<_>>(), ["AAPL", "IBM"]);
+}
