@@ -20,6 +20,10 @@ impl Spread {
         self.0.push(value);
     }
 
+    pub fn times(&self, factor: f64) -> Self {
+        Self(self.0.iter().map(|value| value * factor).collect())
+    }
+
     /// Round by round, this over that.
     pub fn over(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(this, that)| this / that).collect())
