@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{CommitNumber, Epoch, TopicPartition};
+use crate::market::checkpoint::{Commit, CommitNumber, Epoch, TopicPartition};
 use crate::messages::commits::{BarsCommitted, FeaturesComputed, FeaturesPublished};
 use crate::messages::lifecycle::{PipelineFailed, SaveIndicators};
 use crate::messages::ownership::{PartitionLost, RestoreIndicators};
@@ -90,8 +90,17 @@ impl IndicatorEngine {
                 None
             }
         });
-        // Entries go only when the saved state includes them: a state older than the chain is of another lake.
-        let state = match saved.filter(|state| state.last().0 + 1 >= oldest.0) {
+        // Entries go only when the saved state includes them: a state older than the chain is of another lake. And a state is saved only
+        // when the features are in the lake: if somebody has removed them, they are made again.
+        let held = entries.iter().map(|number| Ok((*number, self.lake.read_entry(partition, *number)?)));
+        let held: Vec<(CommitNumber, Commit)> = held.collect::<Result<_, StorageError>>()?;
+        let complete = |state: &IndicatorState| {
+            let files = held.iter().filter(|(number, _)| *number <= state.last());
+            files
+                .filter_map(|(number, commit)| bars_file(partition, *number, &commit.rows))
+                .all(|file| self.lake.has_features(&file))
+        };
+        let state = match saved.filter(|state| state.last().0 + 1 >= oldest.0 && complete(state)) {
             Some(state) => state,
             None => self.full_pass(partition, oldest)?,
         };
@@ -104,8 +113,8 @@ impl IndicatorEngine {
             unreported: 0,
             reply_to: restore.reply_to.clone(),
         };
-        for number in entries {
-            tracked.take_in(number, &self.lake.read_entry(partition, number)?.rows);
+        for (number, commit) in held {
+            tracked.take_in(number, &commit.rows);
         }
         Ok(tracked)
     }
@@ -121,6 +130,12 @@ impl IndicatorEngine {
     }
 }
 
+/// Where the rows of a commit are published; nowhere if it has none.
+fn bars_file(partition: &TopicPartition, number: CommitNumber, rows: &[Bar]) -> Option<BarsFile> {
+    let date = rows.first()?.window_start.date();
+    Some(BarsFile { partition: partition.clone(), number, date })
+}
+
 impl Tracked {
     /// Adds the rows of a file to what waits, unless the state includes it already.
     fn take_in(&mut self, number: CommitNumber, bars: &[Bar]) {
@@ -128,8 +143,7 @@ impl Tracked {
             return;
         }
         let rows: Arc<[FeatureRow]> = self.state.push_file(number, bars).into();
-        if let Some(first) = bars.first() {
-            let file = BarsFile { partition: self.partition.clone(), number, date: first.window_start.date() };
+        if let Some(file) = bars_file(&self.partition, number, bars) {
             self.waiting.push_back((file, rows));
         }
     }

@@ -43,6 +43,8 @@ pub struct Simulation {
     pub faults: FaultInjector,
     /// Wall time between two ticks.
     pub pause: Duration,
+    /// Where the stock stands before the first tick of this simulation.
+    pub past: Option<LastTick>,
 }
 
 impl Simulation {
@@ -66,7 +68,7 @@ pub struct TickProducer {
     waiting: VecDeque<Vec<u8>>,
     /// The tick behind what is waiting.
     simulated: Option<LastTick>,
-    /// The last one that was handed over with all before it.
+    /// The last one that was handed over with all before it, by this producer or the one before it.
     last: Option<LastTick>,
     stopped: bool,
 }
@@ -84,7 +86,7 @@ impl TickProducer {
         publish: PublishTo,
         failed: Recipient<PipelineFailed>,
     ) -> Self {
-        let (waiting, simulated, last) = (VecDeque::new(), None, None);
+        let (waiting, simulated, last) = (VecDeque::new(), None, simulation.past);
         Self { simulation, route, wall, publish, failed, waiting, simulated, last, stopped: false }
     }
 

@@ -49,6 +49,11 @@ impl Console {
         let filter = EnvFilter::try_new(&settings.level).map_err(|error| {
             format!("log.level = {:?} is no filter ({error}); write info or stockstream=debug", settings.level)
         })?;
+        // What it says at `info` of a directory that was removed is not for the user.
+        let filter = match "notify=warn".parse() {
+            Ok(quiet) => filter.add_directive(quiet),
+            Err(_) => filter,
+        };
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
         let started = match settings.format {
             LogFormat::Text => builder.with_ansi(self.live).with_target(false).try_init(),

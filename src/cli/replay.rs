@@ -1,5 +1,7 @@
 //! `stockstream replay FILE`: a file of ticks through Kafka and the whole flow.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 
 use super::args::{Common, ReplayArgs};
@@ -8,6 +10,7 @@ use super::outcome::Outcome;
 use super::run::{End, conclude, prepare, supervise};
 use super::ticks_file::TicksFile;
 use crate::actors::coordinator::{Ground, Job};
+use crate::actors::replay_producer::ReplayRate;
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaMode, Settings, StockSettings, load};
 
@@ -28,10 +31,13 @@ pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
         return Outcome::Usage(reason);
     }
     settings.producer.enabled = false;
-    match begin(args, &mut settings, chosen) {
-        Ok((ground, job)) => conclude(common, supervise(ground, settings, job, &console, End::default())),
-        Err(error) => Outcome::Failed(format!("{error:#}")),
-    }
+    let begun = stocks_and_file(args, &mut settings, chosen);
+    let rate = args.rate;
+    let run = begun.and_then(|file| {
+        let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
+        supervise(settings, prepare, &console, End::default())
+    });
+    conclude(common, run)
 }
 
 /// Which stocks to read.
@@ -52,7 +58,8 @@ fn chosen(args: &ReplayArgs) -> Result<Chosen, String> {
     }
 }
 
-fn begin(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<(std::sync::Arc<Ground>, Job)> {
+/// Opens the file and puts its stocks, or those that were chosen, into the settings.
+fn stocks_and_file(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<TicksFile> {
     let file = TicksFile::open(&args.file)?;
     let symbols = match chosen {
         Chosen::OfFile => Some(file.symbols()?),
@@ -66,12 +73,16 @@ fn begin(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<(
         // Whoever suspends a replay for a while must not lose the partitions: what was read already may be gone from the broker.
         settings.kafka.properties.entry(String::from("session.timeout.ms")).or_insert_with(|| String::from("240000"));
     }
+    Ok(file)
+}
+
+fn prepare_replay(settings: &Settings, file: &TicksFile, rate: ReplayRate) -> Result<(Arc<Ground>, Job)> {
     let lines = file.lines()?;
     let ground = prepare(settings).context("cannot begin")?;
     if settings.kafka.mode == KafkaMode::Cluster {
         ground.refuse_other_members(settings)?;
     }
-    Ok((ground, Job::Replay { lines, rate: args.rate }))
+    Ok((ground, Job::Replay { lines, rate }))
 }
 
 /// A stock that is only read: what concerns its simulation has no effect.

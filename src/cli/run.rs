@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, System};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Common, RunArgs};
 use super::console::Console;
@@ -38,21 +38,19 @@ pub fn run(common: &Common, args: &RunArgs) -> Outcome {
     if let Err(reason) = console.log(&settings.log) {
         return Outcome::Usage(reason);
     }
-    let prepared = prepare(&settings).and_then(|ground| {
-        let job = if args.until_end {
+    let until_end = args.until_end;
+    let prepare = move |settings: &Settings| {
+        let ground = prepare(settings)?;
+        let job = if until_end {
             Job::UntilEnd
         } else {
-            let prices = source_from(&settings);
-            Job::Run { points: start_points(&ground, &settings, &settings.stocks, prices.as_ref())? }
+            let prices = source_from(settings);
+            Job::Run { points: start_points(&ground, settings, &settings.stocks, prices.as_ref())? }
         };
         Ok((ground, job))
-    });
-    let (ground, job) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return Outcome::Failed(error.to_string()),
     };
     let end = End { after: args.for_duration, watch: Some(sources) };
-    conclude(common, supervise(ground, settings, job, &console, end))
+    conclude(common, supervise(settings, prepare, &console, end))
 }
 
 /// Opens the lake, the broker and the topics of the stocks.
@@ -71,8 +69,15 @@ pub struct End {
     pub watch: Option<Sources>,
 }
 
-/// Runs a job under the eyes of the user: signals, changed files, a time limit.
-pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Console, end: End) -> Finished {
+/// Prepares and runs a job under the eyes of the user: signals, changed files, a time limit. Preparing may block, on a thread of its
+/// own; a signal meanwhile ends it before it has begun.
+///
+/// # Errors
+/// When it cannot be prepared.
+pub fn supervise<P>(settings: Settings, prepare: P, console: &Console, end: End) -> anyhow::Result<Finished>
+where
+    P: FnOnce(&Settings) -> anyhow::Result<(Arc<Ground>, Job)> + Send + 'static,
+{
     let started = std::time::Instant::now();
     let live = live_feed(console);
     let plans = console.clone();
@@ -81,9 +86,15 @@ pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Co
         announce: Box::new(move |plan| plans.say(plan)),
     });
     let mut finished = System::new().block_on(async move {
+        let mut signals = Signals::listen();
+        let wanted = settings.clone();
+        let (ground, job) = tokio::select! {
+            prepared = tokio::task::spawn_blocking(move || prepare(&wanted)) => prepared??,
+            () = signals.next() => return Ok(Finished::before_it_began()),
+        };
         let mut watcher = None;
         let on_start = |coordinator: Addr<Coordinator>| {
-            actix::spawn(stop_at_signals(coordinator.clone()));
+            actix::spawn(stop_at_signals(signals, coordinator.clone()));
             if let Some(after) = end.after {
                 let coordinator = coordinator.clone();
                 actix::spawn(async move {
@@ -101,35 +112,56 @@ pub fn supervise(ground: Arc<Ground>, settings: Settings, job: Job, console: &Co
         };
         let finished = run_job(ground, settings, job, live, reload, on_start).await;
         drop(watcher);
-        finished
-    });
+        anyhow::Ok(finished)
+    })?;
     finished.summary = finished.summary.timed(started.elapsed());
     let _cleared = console.bars().clear();
-    finished
+    Ok(finished)
+}
+
+/// Ctrl-C and SIGTERM, from the moment it is made.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn listen() -> Self {
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => Self(Some((interrupt, terminate))),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "signals end the process at once");
+                Self(None)
+            }
+        }
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some((interrupt, terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// The first signal stops in order, the second at once.
-async fn stop_at_signals(coordinator: Addr<Coordinator>) {
-    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-        (Err(error), _) | (_, Err(error)) => return tracing::warn!(%error, "signals end the process at once"),
-    };
-    for first in [true, false] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if first {
-            tracing::info!("draining; a second signal ends at once");
-            coordinator.do_send(Stop);
-        }
-    }
+async fn stop_at_signals(mut signals: Signals, coordinator: Addr<Coordinator>) {
+    signals.next().await;
+    tracing::info!("draining; a second signal ends at once");
+    coordinator.do_send(Stop);
+    signals.next().await;
     eprintln!("ended by a second signal; what is committed is right, the rest is read again");
     std::process::exit(INTERRUPTED);
 }
 
 /// Prints the summary, last on stdout.
-pub fn conclude(common: &Common, finished: Finished) -> Outcome {
+pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome {
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => return Outcome::Failed(format!("{error:#}")),
+    };
     if common.json {
         match serde_json::to_string(&finished.summary) {
             Ok(json) => println!("{json}"),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::info;
+
 use crate::actors::partition_taker::LogOfRun;
 use crate::kafka::backlog::Backlog;
 use crate::kafka::client::ClientError;
@@ -76,6 +78,13 @@ impl Ground {
         let backlog = broker.as_ref().map(|_| Backlog::default());
         let publisher = Publisher::connect(kafka, &bootstrap, backlog.clone())?;
         let letters = DeadLetters::connect(kafka, &bootstrap)?;
+        info!(
+            lake = %settings.lake.dir.display(),
+            broker = %bootstrap,
+            embedded = broker.is_some(),
+            stocks = settings.stocks.len(),
+            "starting"
+        );
         Ok(Arc::new(Self { lake, broker, bootstrap, log, publisher, letters, backlog }))
     }
 

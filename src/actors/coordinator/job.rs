@@ -39,6 +39,13 @@ pub struct Finished {
     pub failure: Option<String>,
 }
 
+impl Finished {
+    /// Stopped before anything was started.
+    pub fn before_it_began() -> Self {
+        Self { summary: RunSummary::default(), replayed: None, failure: None }
+    }
+}
+
 /// What the coordinator hands over when it is done; the threads are for the receiver to join.
 pub(super) type Ending = (Finished, Option<Pipeline>);
 

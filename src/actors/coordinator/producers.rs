@@ -70,10 +70,10 @@ impl Producers {
         }
     }
 
-    /// Starts a stock beside the running ones, from the clock's now; `price` is for one without a past.
-    pub fn start(&mut self, ground: &Arc<Ground>, settings: &Settings, stock: &StockSettings, price: f64) {
+    /// Starts a stock beside the running ones, from the clock's now; `point` is for one that this process has not simulated yet.
+    pub fn start(&mut self, ground: &Arc<Ground>, settings: &Settings, stock: &StockSettings, point: StartPoint) {
         let now = self.clock.now(self.wall.elapsed(), self.wall.now());
-        let point = self.stopped.remove(&stock.symbol).map_or(StartPoint::fresh(price), StartPoint::after);
+        let point = self.stopped.get(&stock.symbol).copied().map_or(point, StartPoint::after);
         let simulation = self.simulation(settings, stock, point, now);
         simulation.register();
         self.spawn(ground, settings, simulation);
@@ -128,6 +128,7 @@ impl Producers {
             clock,
             pace: self.pace.clone(),
             pause: stock.tick_interval.div_f64(stock.speed),
+            past: point.last.map(|event_time| LastTick { event_time, price: point.price }),
         }
     }
 

@@ -1,14 +1,15 @@
 //! Changed settings while everything runs: read anew, planned, applied stock by stock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix::prelude::*;
 use tracing::{error, info, warn};
 
+use super::start_points::{StartPoint, start_points};
 use super::stopping::off_thread;
 use super::{Coordinator, Stage};
 use crate::market::symbol::Symbol;
-use crate::prices::{source_from, start_price};
+use crate::prices::source_from;
 use crate::settings::{ReloadPlan, Settings, SettingsErrors, StockSettings};
 
 /// Settings that may change while everything runs.
@@ -62,13 +63,11 @@ impl Coordinator {
             if !symbols.is_empty() {
                 ground.ensure_topics(&wanted, &symbols)?;
             }
-            let prices = source_from(&wanted);
-            Ok::<_, super::StartError>(
-                added.iter().map(|stock| start_price(prices.as_ref(), stock)).collect::<Vec<_>>(),
-            )
+            // A stock that was here before this process goes on where it was.
+            start_points(&ground, &wanted, &added, source_from(&wanted).as_ref())
         });
         ctx.wait(prepare.into_actor(self).map(move |prepared, coordinator, ctx| match prepared {
-            Ok(prices) => coordinator.restart_stocks(settings, stopping, starting, prices, ctx),
+            Ok(points) => coordinator.restart_stocks(settings, stopping, starting, points, ctx),
             Err(error) => {
                 error!(%error, "the plan cannot be applied, the old settings stay; save the file again to retry")
             }
@@ -80,7 +79,7 @@ impl Coordinator {
         settings: Settings,
         stopping: BTreeSet<Symbol>,
         starting: Vec<StockSettings>,
-        prices: Vec<f64>,
+        points: BTreeMap<Symbol, StartPoint>,
         ctx: &mut Context<Self>,
     ) {
         self.settings = settings;
@@ -90,9 +89,9 @@ impl Coordinator {
             let Some(producers) = &mut coordinator.producers else { return };
             producers.stopped(last);
             if coordinator.settings.producer.enabled {
-                for (index, stock) in starting.iter().enumerate().filter(|(_, stock)| stock.enabled) {
-                    let price = prices.get(index).copied().unwrap_or(stock.initial_price);
-                    producers.start(&coordinator.ground, &coordinator.settings, stock, price);
+                for stock in starting.iter().filter(|stock| stock.enabled) {
+                    let point = points.get(&stock.symbol).copied().unwrap_or(StartPoint::fresh(stock.initial_price));
+                    producers.start(&coordinator.ground, &coordinator.settings, stock, point);
                 }
             }
             coordinator.tell_stocks();

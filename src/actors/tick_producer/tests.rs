@@ -51,6 +51,7 @@ fn simulation(history: Span, dials: FaultDials) -> Simulation {
         faults: FaultInjector::new(dials, genesis().rules, 7, &symbol, None),
         pause: Duration::from_millis(500),
         symbol,
+        past: None,
     }
 }
 
@@ -214,4 +215,15 @@ async fn a_stock_waits_for_one_that_is_behind_and_for_none_that_has_stopped() {
     assert_eq!(setup.published().last().unwrap().0, 7 * 60, "five minutes ahead, no more");
     setup.producer.send(StopProducing).await.unwrap();
     assert!(pace.lock().unwrap().may_publish(&symbol("SLOW"), minute(100)), "it holds nobody up");
+}
+
+#[actix::test]
+async fn a_producer_that_published_nothing_answers_with_where_the_stock_stood() {
+    let past = LastTick { event_time: minute(1), price: 99.0 };
+    let mut waiting = simulation(Span::ZERO, FaultDials::default());
+    // Its stock is ahead of the clock, as after a higher speed.
+    waiting.schedule = TickSchedule::new(minute(10), Span::from_secs(5));
+    waiting.past = Some(past);
+    let setup = Setup::with(waiting, Broker::default());
+    assert_eq!(setup.producer.send(StopProducing).await.unwrap(), Some(past));
 }

@@ -147,3 +147,18 @@ async fn a_restore_of_a_partition_that_was_lost_meanwhile_is_given_up() {
     running.published.stays_silent_for(Duration::from_secs(10)).await;
     assert!(setup.features().is_empty());
 }
+
+#[actix::test]
+async fn features_that_somebody_has_removed_are_made_again_for_files_that_the_chain_holds() {
+    let setup = with_a_past(40).await;
+    let all = setup.features();
+    let held = setup.lake.entries(&partition()).unwrap();
+    for file in setup.lake.files(Dataset::Features).unwrap() {
+        if file.commit().is_some_and(|(_, number)| held.contains(&number)) {
+            std::fs::remove_file(file.path).unwrap();
+        }
+    }
+    assert!(setup.features().len() < all.len());
+    setup.restored().await;
+    assert_eq!(setup.features(), all, "bit for bit, from the whole history");
+}
