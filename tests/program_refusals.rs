@@ -191,3 +191,13 @@ fn a_gzipped_file_that_ends_early_fails_and_keeps_the_lake_right() {
     run(&dir, &["replay", "whole.gz", "--symbols", "AAPL", "--json"]).summary();
     bars(&lake);
 }
+
+#[test]
+fn a_value_that_the_kafka_client_refuses_is_a_wrong_setting_for_check_and_run_alike() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "s.toml", b"[kafka.properties]\n\"linger.ms\" = \"abc\"\n");
+    for command in ["check", "run"] {
+        let ended = Program::new(dir.path(), &[command, "--settings", "s.toml"]).run();
+        ended.refused(2, &["linger.ms", "[kafka.properties]"]);
+    }
+}

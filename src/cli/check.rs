@@ -2,10 +2,17 @@
 
 use super::args::Common;
 use super::outcome::Outcome;
+use super::settings_of;
 use crate::settings::load;
 
 pub fn check(common: &Common) -> Outcome {
-    match load(&common.sources()) {
+    let loaded = load(&common.sources());
+    if loaded.is_ok()
+        && let Err(outcome) = settings_of(common)
+    {
+        return outcome;
+    }
+    match loaded {
         Ok(loaded) if common.json => println!("{}", loaded.origins.to_json()),
         Ok(loaded) => print!("{}", loaded.origins),
         Err(errors) if common.json => {

@@ -21,8 +21,9 @@ use outcome::Outcome;
 use show::{ShowRequest, show};
 use verify::{Verdict, VerifyRequest, verify};
 
+use crate::kafka::client::check_properties;
 use crate::market::symbol::Symbol;
-use crate::settings::load;
+use crate::settings::{Loaded, load};
 
 /// How a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,10 +52,17 @@ pub fn main() -> ExitCode {
     outcome.report()
 }
 
+/// The settings of this process; everything that is wrong with them ends it with exit code 2.
+fn settings_of(common: &Common) -> Result<Loaded, Outcome> {
+    let loaded = load(&common.sources()).map_err(|errors| Outcome::Usage(errors.to_string()))?;
+    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(format!("[kafka.properties]: {error}")))?;
+    Ok(loaded)
+}
+
 fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {
-    let settings = match load(&common.sources()) {
+    let settings = match settings_of(common) {
         Ok(loaded) => loaded.settings,
-        Err(errors) => return Outcome::Usage(errors.to_string()),
+        Err(outcome) => return outcome,
     };
     let symbol = match args.symbol.as_deref().map(Symbol::new).transpose() {
         Ok(symbol) => symbol,
@@ -71,9 +79,9 @@ fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {
 }
 
 fn verify_lake(common: &Common) -> Outcome {
-    let settings = match load(&common.sources()) {
+    let settings = match settings_of(common) {
         Ok(loaded) => loaded.settings,
-        Err(errors) => return Outcome::Usage(errors.to_string()),
+        Err(outcome) => return outcome,
     };
     let request = VerifyRequest { lake: settings.lake.dir, format: common.format() };
     match verify(&request, &mut io::stdout().lock()) {

@@ -8,19 +8,20 @@ use super::args::{Common, ReplayArgs};
 use super::console::Console;
 use super::outcome::Outcome;
 use super::run::{End, conclude, prepare, supervise};
+use super::settings_of;
 use super::ticks_file::TicksFile;
 use crate::actors::coordinator::{Ground, Job};
 use crate::actors::replay_producer::ReplayRate;
 use crate::market::symbol::Symbol;
-use crate::settings::{KafkaMode, Settings, StockSettings, load};
+use crate::settings::{KafkaMode, Settings, StockSettings};
 
 /// Instead of a list of symbols: those of the settings.
 const OF_SETTINGS: &str = "settings";
 
 pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
-    let mut settings = match load(&common.sources()) {
+    let mut settings = match settings_of(common) {
         Ok(loaded) => loaded.settings,
-        Err(errors) => return Outcome::Usage(errors.to_string()),
+        Err(outcome) => return outcome,
     };
     let chosen = match chosen(args) {
         Ok(chosen) => chosen,

@@ -10,6 +10,7 @@ use super::args::{Common, RunArgs};
 use super::console::Console;
 use super::live_view::live_feed;
 use super::outcome::Outcome;
+use super::settings_of;
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, run_job, start_points,
 };
@@ -22,9 +23,9 @@ const INTERRUPTED: i32 = 130;
 
 pub fn run(common: &Common, args: &RunArgs) -> Outcome {
     let sources = common.sources();
-    let mut settings = match load(&sources) {
+    let mut settings = match settings_of(common) {
         Ok(loaded) => loaded.settings,
-        Err(errors) => return Outcome::Usage(errors.to_string()),
+        Err(outcome) => return outcome,
     };
     if args.until_end && settings.kafka.mode == KafkaMode::Embedded {
         return Outcome::Usage(String::from(

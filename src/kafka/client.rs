@@ -202,6 +202,27 @@ where
     })
 }
 
+/// Whether librdkafka takes all properties, without making a client.
+///
+/// # Errors
+/// The first that it does not take.
+pub fn check_properties(settings: &KafkaSettings) -> Result<(), ClientError> {
+    for config in [consumer_config(settings, ""), producer_config(settings, ""), dead_letter_config(settings, "")] {
+        match config.create_native_config() {
+            Err(KafkaError::ClientConfig(_, _, property, _)) if !is_tls(&property) => {
+                return Err(ClientError::Property { property });
+            }
+            // What only a build with TLS knows is refused by the settings in better words.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_tls(property: &str) -> bool {
+    property.starts_with("ssl.") || property.starts_with("sasl.") || property == "security.protocol"
+}
+
 fn without_secrets(mut text: String, config: &ClientConfig) -> String {
     for name in ["sasl.password", "ssl.key.password"] {
         if let Some(secret) = config.get(name).filter(|secret| !secret.is_empty()) {
