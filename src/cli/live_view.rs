@@ -50,19 +50,20 @@ fn lines(view: &LiveView) -> impl Iterator<Item = String> {
     stocks.chain((!view.stocks.is_empty()).then_some(total))
 }
 
-/// `AAPL  211.47  open bar 14:35 211.40/211.60/211.38/211.47 57 ticks  closed 14:30 211.41  RSI 48.1  EMA 211.32  2.0/s`
+/// `AAPL       210.56  2/s  closed 11-13 00:50 210.55  RSI 47.15  EMA 210.52  open 11-13 01:05 210.59/210.59/210.56, 8 ticks`: the
+/// end may not fit into a narrow terminal, so what is looked at most comes first.
 fn line(symbol: &Symbol, stock: &LiveStock) -> String {
-    let mut line = format!("{symbol:<8}");
-    if let Some(bar) = &stock.open_bar {
-        let time = clock(bar.window_start.to_string());
-        line += &format!(" {:>10.2}  bar {time} O {:.2} H {:.2} L {:.2}", bar.close, bar.open, bar.high, bar.low);
-        line += &format!(" ({} ticks)", bar.ticks);
-    }
+    let last = stock.open_bar.as_ref().map(|bar| bar.close).or(stock.closed.as_ref().map(|row| row.close));
+    let mut line = format!("{symbol:<8} {:>9}  {:.0}/s", number(last), stock.ticks_per_second);
     if let Some(row) = &stock.closed {
-        line += &format!("  closed {} C {:.2}", clock(row.window_start.to_string()), row.close);
+        line += &format!("  closed {} {:.2}", clock(row.window_start.to_string()), row.close);
         line += &format!("  RSI {}  EMA {}", number(row.rsi), number(row.ema));
     }
-    line + &format!("  {:.0} ticks/s", stock.ticks_per_second)
+    if let Some(bar) = &stock.open_bar {
+        let time = clock(bar.window_start.to_string());
+        line += &format!("  open {time} {:.2}/{:.2}/{:.2}, {} ticks", bar.open, bar.high, bar.low, bar.ticks);
+    }
+    line
 }
 
 /// Month, day, hour and minute of an RFC 3339 instant.
@@ -105,7 +106,7 @@ mod tests {
     fn a_stock_is_a_line_with_its_last_price_and_open_bar() {
         let line = lines(&view(1)).next().unwrap();
         assert!(line.starts_with("S00 ") && line.contains("11.00") && line.contains("05-14 15:30"), "{line}");
-        assert!(line.contains("(7 ticks)") && line.contains("2 ticks/s"), "{line}");
+        assert!(line.contains("10.00/12.00/9.00, 7 ticks") && line.contains("2/s"), "{line}");
     }
 
     #[test]
