@@ -35,6 +35,7 @@ enum Scope {
 /// them (they have settings of their own), and what exactly-once rests on (`enable.auto.commit`, `auto.offset.reset`, `acks`,
 /// `partitioner`, `isolation.level`, ...).
 const ALLOWED: &[(&str, Scope)] = &[
+    ("api.version.request.timeout.ms", Scope::Both),
     ("broker.address.family", Scope::Both),
     ("broker.address.ttl", Scope::Both),
     ("client.dns.lookup", Scope::Both),

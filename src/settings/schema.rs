@@ -223,6 +223,7 @@ mod tests {
 
     #[test]
     fn the_client_knows_every_property_that_may_be_set() {
+        use crate::kafka::client::is_allowed_property;
         use rdkafka::error::KafkaError;
         use rdkafka::types::RDKafkaConfRes;
         let is_known = |property: &str| {
@@ -231,6 +232,8 @@ mod tests {
         };
         let unknown: Vec<_> = CLIENT_PROPERTIES.iter().filter(|property| !is_known(property)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
+        let ignored: Vec<_> = CLIENT_PROPERTIES.iter().filter(|property| !is_allowed_property(property)).collect();
+        assert!(ignored.is_empty(), "accepted here and passed on to no client: {ignored:?}");
         assert!(!is_known("no.such.property"));
     }
 }
