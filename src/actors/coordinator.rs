@@ -35,7 +35,7 @@ pub use job::{Finished, Job, run_job};
 use producers::Producers;
 pub use reload::{Reload, SettingsFilesChanged};
 pub use start_points::{StartPoint, start_points};
-use stopping::{Stages, flush};
+use stopping::flush;
 use wiring::{Pipeline, spawn_pipeline};
 
 /// How often to look whether all actors live.
@@ -87,12 +87,12 @@ impl Coordinator {
             None => {}
         }
         // The consumer must know what to read before it is told to read it to the end.
-        pipeline.consumer.do_send(self.stocks());
-        self.show_stocks();
-        if let Some(drain) = until_end {
-            pipeline.consumer.do_send(drain);
-        }
+        let consumer = pipeline.stages.consumer.clone();
         self.pipeline = Some(pipeline);
+        self.tell_stocks();
+        if let Some(drain) = until_end {
+            consumer.do_send(drain);
+        }
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Coordinator {
         rate: ReplayRate,
         ctx: &mut Context<Self>,
     ) {
-        let symbols: Vec<Symbol> = self.settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
+        let symbols: Vec<Symbol> = self.settings.symbols().collect();
         let Some(router) = Router::new(&self.settings.kafka, &symbols) else { return };
         let (publisher, flusher) = (self.ground.publisher.clone(), self.ground.publisher.clone());
         let within = self.settings.supervision.drain_timeout;
@@ -133,9 +133,12 @@ impl Coordinator {
         FollowStocks { stocks, fed }
     }
 
-    fn show_stocks(&self) {
-        let stocks = self.settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
-        self.live.do_send(ShowStocks(stocks));
+    /// Tells who reads and who shows which stocks there are.
+    fn tell_stocks(&self) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.stages.consumer.do_send(self.stocks());
+        }
+        self.live.do_send(ShowStocks(self.settings.symbols().collect()));
     }
 
     /// How a stop treats what is still in the log and in open windows.
@@ -151,11 +154,7 @@ impl Coordinator {
         let (Stage::Running, Some(pipeline)) = (self.stage, &self.pipeline) else { return };
         self.stage = Stage::Stopping;
         info!("stopping");
-        let stages = Stages {
-            consumer: pipeline.consumer.clone(),
-            writer: pipeline.writer.clone(),
-            engine: pipeline.engine.clone(),
-        };
+        let stages = pipeline.stages.clone();
         let stopping = self.producers.as_mut().map(|producers| producers.stop(None));
         let replay = self.replay.clone();
         let (ground, within) = (self.ground.clone(), self.settings.supervision.drain_timeout);
@@ -249,11 +248,7 @@ impl Handler<PipelineFailed> for Coordinator {
         }
         error!(reason, "cannot go on");
         let Some(pipeline) = &self.pipeline else { return self.finish(RunSummary::default(), Some(reason)) };
-        let stages = Stages {
-            consumer: pipeline.consumer.clone(),
-            writer: pipeline.writer.clone(),
-            engine: pipeline.engine.clone(),
-        };
+        let stages = pipeline.stages.clone();
         let summary = async move { stages.summary().await };
         ctx.spawn(summary.into_actor(self).map(|summary, coordinator, _| coordinator.finish(summary, Some(reason))));
     }

@@ -97,7 +97,7 @@ impl IndicatorEngine {
         let complete = |state: &IndicatorState| {
             let files = held.iter().filter(|(number, _)| *number <= state.last());
             files
-                .filter_map(|(number, commit)| bars_file(partition, *number, &commit.rows))
+                .filter_map(|(number, commit)| BarsFile::of(partition, *number, &commit.rows))
                 .all(|file| self.lake.has_features(&file))
         };
         let state = match saved.filter(|state| state.last().0 + 1 >= oldest.0 && complete(state)) {
@@ -130,12 +130,6 @@ impl IndicatorEngine {
     }
 }
 
-/// Where the rows of a commit are published; nowhere if it has none.
-fn bars_file(partition: &TopicPartition, number: CommitNumber, rows: &[Bar]) -> Option<BarsFile> {
-    let date = rows.first()?.window_start.date();
-    Some(BarsFile { partition: partition.clone(), number, date })
-}
-
 impl Tracked {
     /// Adds the rows of a file to what waits, unless the state includes it already.
     fn take_in(&mut self, number: CommitNumber, bars: &[Bar]) {
@@ -143,7 +137,7 @@ impl Tracked {
             return;
         }
         let rows: Arc<[FeatureRow]> = self.state.push_file(number, bars).into();
-        if let Some(file) = bars_file(&self.partition, number, bars) {
+        if let Some(file) = BarsFile::of(&self.partition, number, bars) {
             self.waiting.push_back((file, rows));
         }
     }

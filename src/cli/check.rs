@@ -2,19 +2,21 @@
 
 use super::args::Common;
 use super::outcome::Outcome;
-use super::settings_of;
+use super::refuse_bad_properties;
 use crate::settings::load;
 
 pub fn check(common: &Common) -> Outcome {
-    let loaded = load(&common.sources());
-    if loaded.is_ok()
-        && let Err(outcome) = settings_of(common)
-    {
-        return outcome;
-    }
-    match loaded {
-        Ok(loaded) if common.json => println!("{}", loaded.origins.to_json()),
-        Ok(loaded) => print!("{}", loaded.origins),
+    match load(&common.sources()) {
+        Ok(loaded) => {
+            if let Err(outcome) = refuse_bad_properties(&loaded) {
+                return outcome;
+            }
+            if common.json {
+                println!("{}", loaded.origins.to_json());
+            } else {
+                print!("{}", loaded.origins);
+            }
+        }
         Err(errors) if common.json => {
             let problems = serde_json::to_string(&errors).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
             println!("{problems}");

@@ -55,8 +55,12 @@ pub fn main() -> ExitCode {
 /// The settings of this process; everything that is wrong with them ends it with exit code 2.
 fn settings_of(common: &Common) -> Result<Loaded, Outcome> {
     let loaded = load(&common.sources()).map_err(|errors| Outcome::Usage(errors.to_string()))?;
-    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(format!("[kafka.properties]: {error}")))?;
+    refuse_bad_properties(&loaded)?;
     Ok(loaded)
+}
+
+fn refuse_bad_properties(loaded: &Loaded) -> Result<(), Outcome> {
+    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(format!("[kafka.properties]: {error}")))
 }
 
 fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {

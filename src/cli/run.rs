@@ -57,7 +57,7 @@ pub fn run(common: &Common, args: &RunArgs) -> Outcome {
 /// Opens the lake, the broker and the topics of the stocks.
 pub fn prepare(settings: &Settings) -> Result<Arc<Ground>, StartError> {
     let ground = Ground::prepare(settings)?;
-    let symbols: Vec<Symbol> = settings.stocks.iter().map(|stock| stock.symbol.clone()).collect();
+    let symbols: Vec<Symbol> = settings.symbols().collect();
     ground.ensure_topics(settings, &symbols)?;
     Ok(ground)
 }

@@ -23,6 +23,13 @@ pub struct Settings {
     pub stocks: Vec<StockSettings>,
 }
 
+impl Settings {
+    /// Of all stocks, in the order of the settings.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol> {
+        self.stocks.iter().map(|stock| stock.symbol.clone())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KafkaMode {

@@ -122,7 +122,7 @@ impl Lake {
         number: CommitNumber,
         commit: &Commit,
     ) -> Result<Publish, StorageError> {
-        match bars_file(partition, number, commit) {
+        match BarsFile::of(partition, number, &commit.rows) {
             Some(file) => self.store().publish(&layout::entry(partition, number), &file.path(Dataset::Bars)),
             None => Ok(Publish::Done),
         }
@@ -185,7 +185,7 @@ impl Chain {
             Ok(()) => {
                 self.last = number;
                 self.hold = Hold::Ready;
-                Ok(bars_file(&self.partition, number, commit))
+                Ok(BarsFile::of(&self.partition, number, &commit.rows))
             }
             Err(CommitError::Storage(error)) => {
                 self.hold = Hold::Begun { commit: Box::new(commit.clone()), bytes };
@@ -224,11 +224,6 @@ impl Chain {
         }
         Ok(())
     }
-}
-
-/// Where the rows of a commit are published.
-pub(super) fn bars_file(partition: &TopicPartition, number: CommitNumber, commit: &Commit) -> Option<BarsFile> {
-    commit.date().map(|date| BarsFile { partition: partition.clone(), number, date })
 }
 
 /// What every reader relies on: one date, sorted by (symbol, window start), none twice.

@@ -6,6 +6,7 @@
 //! state/stock_topic.AAPL-0/000000017.parquet
 //! ```
 
+use crate::market::bar::Bar;
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
 
 /// The private directory: chains, locks, staging.
@@ -55,6 +56,12 @@ pub struct BarsFile {
 }
 
 impl BarsFile {
+    /// Where the rows of a commit are published; nowhere if it has none.
+    pub fn of(partition: &TopicPartition, number: CommitNumber, rows: &[Bar]) -> Option<Self> {
+        let date = rows.first()?.window_start.date();
+        Some(Self { partition: partition.clone(), number, date })
+    }
+
     /// `stock_topic.AAPL-0-000000017.parquet`
     pub fn name(&self) -> String {
         public_name(&self.partition, self.number)

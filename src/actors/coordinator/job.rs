@@ -49,10 +49,8 @@ impl Finished {
 /// What the coordinator hands over when it is done; the threads are for the receiver to join.
 pub(super) type Ending = (Finished, Option<Pipeline>);
 
-/// Runs a job to its end. `on_start` is given the coordinator's address, to stop it or to tell it of changed settings.
-///
-/// # Errors
-/// When the pipeline cannot be started.
+/// Runs a job to its end. `on_start` is given the coordinator's address, to stop it or to tell it of changed settings. What fails is
+/// in [`Finished::failure`].
 pub async fn run_job(
     ground: Arc<Ground>,
     settings: Settings,

@@ -98,11 +98,4 @@ impl Coordinator {
             info!(stocks = coordinator.settings.stocks.len(), "settings applied");
         }));
     }
-
-    fn tell_stocks(&self) {
-        if let Some(pipeline) = &self.pipeline {
-            pipeline.consumer.do_send(self.stocks());
-            self.show_stocks();
-        }
-    }
 }

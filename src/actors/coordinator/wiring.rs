@@ -19,6 +19,7 @@ use actix::prelude::*;
 
 use super::Coordinator;
 use super::ground::{Ground, StartError};
+use super::stopping::Stages;
 use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
@@ -32,9 +33,7 @@ use crate::settings::Settings;
 
 /// The running actors between the log and the lake.
 pub struct Pipeline {
-    pub consumer: Addr<TickConsumer>,
-    pub writer: Addr<BarWriter>,
-    pub engine: Addr<IndicatorEngine>,
+    pub stages: Stages,
     /// For whoever produces ticks.
     pub producers: Arbiter,
     others: Vec<Arbiter>,
@@ -113,16 +112,16 @@ pub fn spawn_pipeline(
     });
 
     let others = vec![reading, windows, writing, features];
-    Ok(Pipeline { consumer, writer, engine, producers: Arbiter::new(), others })
+    Ok(Pipeline { stages: Stages { consumer, writer, engine }, producers: Arbiter::new(), others })
 }
 
 impl Pipeline {
     /// Whether all actors live; one that panicked is gone, and what is sent to it is lost in silence.
     pub fn dead_actor(&self) -> Option<&'static str> {
         let alive = [
-            ("TickConsumer", self.consumer.connected()),
-            ("BarWriter", self.writer.connected()),
-            ("IndicatorEngine", self.engine.connected()),
+            ("TickConsumer", self.stages.consumer.connected()),
+            ("BarWriter", self.stages.writer.connected()),
+            ("IndicatorEngine", self.stages.engine.connected()),
         ];
         alive.into_iter().find(|(_, connected)| !connected).map(|(name, _)| name)
     }

@@ -58,12 +58,6 @@ impl KafkaSource {
         Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
     }
 
-    /// The cluster's id, for the identity of the log. `None` when no broker answers in time. The embedded broker's is
-    /// [`EmbeddedBroker::cluster_id`](crate::kafka::embedded::EmbeddedBroker::cluster_id) instead.
-    pub fn cluster_id(&self, timeout: Duration) -> Option<String> {
-        self.native.consumer().client().fetch_cluster_id(timeout)
-    }
-
     fn on_record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
         let id = (record.topic_id(), record.partition());
         let index = match self.last {
