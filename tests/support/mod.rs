@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod cluster;
+pub mod effort;
+pub mod flow;
 pub mod lake;
 pub mod oracle;
 pub mod program;
