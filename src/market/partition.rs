@@ -26,7 +26,7 @@ const FORCED_KEPT: usize = 1_000;
 const FINGERPRINT_BYTES: usize = 4_097;
 
 /// The reading position of a partition and all that goes with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PartitionCursor {
     /// What was restored, or stood at the newest barrier; its `known`, `rules` and `forced` are kept up to date.
     base: Checkpoint,
@@ -47,7 +47,7 @@ pub struct PartitionCursor {
     last_record: Option<LastRecord>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct LastRecord {
     offset: i64,
     timestamp: Option<EventTime>,
