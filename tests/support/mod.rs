@@ -9,3 +9,4 @@ pub mod oracle;
 pub mod program;
 pub mod replays;
 pub mod ticks;
+pub mod watcher;
