@@ -33,4 +33,5 @@ pub use error::StorageError;
 pub use features::FeaturesOutcome;
 pub use lake::{Lake, LakeIdentity, Sharing};
 pub use layout::{BarsFile, Dataset};
+pub use posix::{ProducersLock, Simulating, take_producers_lock};
 pub use reader::PublishedFile;

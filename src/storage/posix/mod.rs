@@ -19,6 +19,7 @@ use super::error::Action;
 use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
+pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::{Temporary, is_abandoned};
 
 /// Group members may read the lake, others may not enter it.
