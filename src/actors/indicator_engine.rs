@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::{debug, info, warn};
 
+use crate::fail_points::Place;
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
@@ -223,6 +224,7 @@ impl Handler<BarsCommitted> for IndicatorEngine {
         else {
             return;
         };
+        Place::EngineCompute.reached();
         let idle = tracked.waiting.is_empty();
         tracked.take_in(committed.file.number, &committed.rows);
         if idle {
