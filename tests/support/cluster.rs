@@ -1,4 +1,4 @@
-//! A cluster that outlives the program: the embedded broker, hosted by the test.
+//! A cluster that outlives the program: mock brokers, hosted by the test.
 
 use std::time::Duration;
 
@@ -7,37 +7,43 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Headers;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::market::time::EventTime;
 
+use super::brokers::Brokers;
 use super::oracle::LogRecord;
 use super::program::PATIENCE;
 
 pub const DEAD_LETTERS: &str = "stockstream_dead_letters";
 
 pub struct Cluster {
-    broker: EmbeddedBroker,
+    pub brokers: Brokers,
+    bootstrap: String,
     producer: BaseProducer,
     /// One for all reading: to end a consumer takes a second.
     reader: BaseConsumer,
 }
 
 impl Cluster {
-    /// With an empty topic for dead letters.
+    /// One broker, with an empty topic for dead letters.
     pub fn start() -> Self {
-        let broker = EmbeddedBroker::start().unwrap();
-        broker.create_topic(DEAD_LETTERS, 1).unwrap();
-        let producer = producer(broker.bootstrap_servers());
-        let reader = reader(broker.bootstrap_servers());
-        Self { broker, producer, reader }
+        Self::of(1)
+    }
+
+    /// So many brokers.
+    pub fn of(count: i32) -> Self {
+        let brokers = Brokers::start(count);
+        brokers.create_topic(DEAD_LETTERS, 1);
+        let bootstrap = brokers.bootstrap();
+        let (producer, reader) = (producer(&bootstrap), reader(&bootstrap));
+        Self { brokers, bootstrap, producer, reader }
     }
 
     pub fn bootstrap(&self) -> &str {
-        self.broker.bootstrap_servers()
+        &self.bootstrap
     }
 
     pub fn create_topic(&self, topic: &str, partitions: i32) {
-        self.broker.create_topic(topic, partitions).unwrap();
+        self.brokers.create_topic(topic, partitions);
     }
 
     /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds.

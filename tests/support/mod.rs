@@ -1,6 +1,7 @@
 //! What several integration tests share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod brokers;
 pub mod cluster;
 pub mod effort;
 pub mod flow;
