@@ -10,3 +10,4 @@ pub mod oracle;
 pub mod program;
 pub mod replays;
 pub mod ticks;
+pub mod watcher;
