@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::bindings as sys;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::ClientConfig;
 
 /// By itself the mock cluster lets the first member of a group wait three seconds for others.
 const FIRST_ASSIGNMENT_DELAY_MS: i32 = 100;
