@@ -25,7 +25,9 @@ use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::partition_taker::PartitionTaker;
-use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer, WindowHandle};
+use crate::actors::tick_consumer::{
+    ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, WindowHandle, held_up_to,
+};
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
@@ -93,6 +95,7 @@ pub fn spawn_pipeline(
         wall: WallClock::start(),
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
+        ends: Ends::new(held_up_to(ground.lake.clone())),
         backlog: ground.backlog.clone(),
     };
     let letter_box = LetterBox {
