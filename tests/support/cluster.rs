@@ -64,7 +64,7 @@ impl Cluster {
         self.producer.flush(PATIENCE).unwrap();
     }
 
-    /// The whole log of a partition.
+    /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
         read(&self.reader, topic, partition).into_iter().map(|(record, _)| record).collect()
     }
@@ -89,13 +89,14 @@ fn reader(bootstrap: &str) -> BaseConsumer {
     config.create().unwrap()
 }
 
-/// Every record of a partition, with its header `reason`.
+/// Every record that a partition's log holds, with its header `reason`.
 fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+    let (log_start, log_end) = consumer.fetch_watermarks(topic, partition, PATIENCE).expect("the broker answers");
     let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
+    start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
     consumer.assign(&start).unwrap();
-    let mut records = Vec::new();
-    loop {
+    let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
+    while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
         match consumer.poll(PATIENCE).expect("the broker answers") {
             Ok(record) => {
                 let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
@@ -105,8 +106,12 @@ fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord,
                 let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
                 records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
             }
-            Err(KafkaError::PartitionEOF(_)) => return records,
+            // Of an earlier reading: the end is known.
+            Err(KafkaError::PartitionEOF(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }
+    // Nothing is to be fetched until the next reading.
+    consumer.unassign().unwrap();
+    records
 }
