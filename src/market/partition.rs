@@ -27,7 +27,7 @@ const FORCED_KEPT: usize = 1_000;
 const FINGERPRINT_BYTES: usize = 4_097;
 
 /// The reading position of a partition and all that goes with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PartitionCursor {
     /// What was restored, or stood at the newest barrier; its `known`, `rules` and `forced` are kept up to date.
     base: Checkpoint,
@@ -49,7 +49,7 @@ pub struct PartitionCursor {
     behind_gap: Option<BehindGap>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct LastRecord {
     offset: i64,
     timestamp: Option<EventTime>,
