@@ -37,6 +37,8 @@ pub enum OutputFormat {
 
 /// Runs the program: parses the command line, runs one command, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "fail-points")]
+    let _armed = crate::fail_points::arm();
     let Args { command, common, run } = Args::parse();
     let outcome = match command {
         None => run::run(&common, &run),

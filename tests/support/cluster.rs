@@ -1,4 +1,4 @@
-//! A cluster that outlives the program: the embedded broker, hosted by the test.
+//! A cluster that outlives the program: mock brokers hosted by the test, or a real Kafka.
 
 use std::time::Duration;
 
@@ -7,43 +7,67 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Headers;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::market::time::EventTime;
 
+use super::brokers::Brokers;
 use super::oracle::LogRecord;
 use super::program::PATIENCE;
 
 pub const DEAD_LETTERS: &str = "stockstream_dead_letters";
 
 pub struct Cluster {
-    broker: EmbeddedBroker,
+    /// `None`: a real Kafka.
+    brokers: Option<Brokers>,
+    bootstrap: String,
     producer: BaseProducer,
     /// One for all reading: to end a consumer takes a second.
     reader: BaseConsumer,
 }
 
 impl Cluster {
-    /// With an empty topic for dead letters.
+    /// One broker, with an empty topic for dead letters.
     pub fn start() -> Self {
-        let broker = EmbeddedBroker::start().unwrap();
-        broker.create_topic(DEAD_LETTERS, 1).unwrap();
-        let producer = producer(broker.bootstrap_servers());
-        let reader = reader(broker.bootstrap_servers());
-        Self { broker, producer, reader }
+        Self::of(1)
+    }
+
+    /// So many brokers.
+    pub fn of(count: i32) -> Self {
+        let brokers = Brokers::start(count);
+        brokers.create_topic(DEAD_LETTERS, 1);
+        let bootstrap = brokers.bootstrap();
+        let (producer, reader) = (producer(&bootstrap), reader(&bootstrap));
+        Self { brokers: Some(brokers), bootstrap, producer, reader }
+    }
+
+    /// A real Kafka at this address; the program makes the topics.
+    pub fn real(bootstrap: &str) -> Self {
+        let (producer, reader) = (producer(bootstrap), reader(bootstrap));
+        Self { brokers: None, bootstrap: bootstrap.to_owned(), producer, reader }
+    }
+
+    /// The mock brokers.
+    #[track_caller]
+    pub fn brokers(&self) -> &Brokers {
+        self.brokers.as_ref().expect("not of a real Kafka")
     }
 
     pub fn bootstrap(&self) -> &str {
-        self.broker.bootstrap_servers()
+        &self.bootstrap
     }
 
+    /// Nothing on a real Kafka: the program makes its topics there.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
-        self.broker.create_topic(topic, partitions).unwrap();
+        if let Some(brokers) = &self.brokers {
+            brokers.create_topic(topic, partitions);
+        }
     }
 
-    /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds.
+    /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds,
+    /// of a real Kafka after six: it allows no less.
     pub fn settings(&self) -> String {
+        let session = if self.brokers.is_some() { 2000 } else { 6000 };
         format!(
-            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\n[kafka.properties]\n\"session.timeout.ms\" = 2000\n\"heartbeat.interval.ms\" = 300\n",
+            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\n[kafka.properties]\n\"session.timeout.ms\" = {session}\n\"heartbeat.interval.ms\" = 300\n",
             self.bootstrap()
         )
     }
@@ -106,6 +130,12 @@ fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord,
                 records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
             }
             Err(KafkaError::PartitionEOF(_)) => return records,
+            // Of an outage that is over: the client connects again by itself.
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut,
+            )) => {}
             Err(error) => panic!("{error}"),
         }
     }

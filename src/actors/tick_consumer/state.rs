@@ -11,6 +11,7 @@ use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
 use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
+use crate::fail_points::Place;
 use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
@@ -94,6 +95,7 @@ impl ConsumerState {
                 if self.owned[at].ends_before(offset) {
                     return;
                 }
+                Place::ConsumerRead.reached();
                 match self.owned[at].read(Record { offset, timestamp, payload }) {
                     Verdict::Tick(..) | Verdict::Replayed => {}
                     Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
