@@ -1,4 +1,4 @@
-//! A file system of a few MiB that can be filled up. Mounting it takes rights that not everybody has.
+//! A file system of some MiB that can be filled up. Mounting it takes rights that not everybody has.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,12 +12,10 @@ pub struct SmallDisk {
 
 impl SmallDisk {
     /// `None`, and a notice, where this is not allowed.
-    pub fn mount(at: &Path) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m,mode=0755", "tmpfs"])
-            .arg(at)
-            .stderr(Stdio::null())
-            .status();
+    pub fn mount(at: &Path, mib: u32) -> Option<Self> {
+        let options = format!("size={mib}m,mode=0755");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).stderr(Stdio::null()).status();
         if mount.is_ok_and(|status| status.success()) {
             return Some(Self { at: at.to_owned() });
         }
