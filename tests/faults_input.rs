@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use stockstream::market::time::{EventTime, Span};
-use support::effort::Effort;
+use support::effort::{Effort, seed};
 use support::flow::Flow;
 use support::lake::{bars, checkpoints};
 use support::oracle::{Counts, parse};
@@ -83,13 +83,13 @@ fn newest_good(flow: &Flow, lines: &[Vec<u8>]) -> BTreeMap<String, EventTime> {
 }
 
 fn ticks_of_every_kind(keyed: bool) {
-    for _ in 0..Effort::of_this_run().pick(1, 3, 50) {
-        ticks_of_every_kind_by(rand::random(), keyed);
+    let first = seed();
+    for more in 0..Effort::of_this_run().pick(1, 3, 50) {
+        ticks_of_every_kind_by(first.wrapping_add(more), keyed);
     }
 }
 
 fn ticks_of_every_kind_by(seed: u64, keyed: bool) {
-    println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let flow = Flow::new(keyed, "");
     let (mut start, mut all, mut counts) = (START, Vec::new(), Counts::default());

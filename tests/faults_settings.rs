@@ -26,6 +26,8 @@ struct Watching {
     plans: usize,
 }
 
+/// A change must be followed within this time. The program promises 2 s; a busy test machine gets more.
+const DEADLINE: Duration = Duration::from_secs(10);
 const REFUSED: &str = "the changed settings are refused, the old ones stay";
 
 impl Watching {
@@ -53,6 +55,7 @@ impl Watching {
         self.plans += 1;
         self.running.until_line(plan);
         println!("{way}: {plan:?} after {:?}", saved.elapsed());
+        assert!(saved.elapsed() < DEADLINE, "{way}");
         self.running.until_said("settings applied", self.plans);
         assert_eq!(self.applied(), self.plans, "one reload: {way}\n{}", self.running.stderr());
     }
@@ -113,7 +116,7 @@ fn f24_settings_saved_in_every_way_are_applied_once_and_bad_ones_never() {
     }
     let saved = Instant::now();
     std::fs::write(&file, text(&["AAPL", "LAST"])).unwrap();
-    watching.running.until("the last one is followed", || count_of(&watching.dir.path().join("lake"), "LAST") > 0);
+    watching.running.until_said("partition taken partition=stock_topic.LAST-0", 1);
     let reloads = watching.applied() - watching.plans;
     println!("{saves} saves: {reloads} reloads, the last one stood {:?} after it", saved.elapsed());
     // A machine that stops this thread for long makes several bursts of one.
@@ -123,10 +126,10 @@ fn f24_settings_saved_in_every_way_are_applied_once_and_bad_ones_never() {
     // Gone: the stocks that everybody has at first. Back again: those of the file.
     let saved = Instant::now();
     std::fs::remove_file(&file).unwrap();
-    watching.expect("deleted", "+GOOG +IBM +MSFT -LAST ~AAPL.initial_price", saved);
+    watching.expect("deleted", "+GOOG +MSFT +IBM -LAST ~AAPL.initial_price", saved);
     let saved = Instant::now();
     std::fs::write(&file, text(&["AAPL"])).unwrap();
-    watching.expect("written again", "-GOOG -IBM -MSFT ~AAPL.initial_price", saved);
+    watching.expect("written again", "-GOOG -MSFT -IBM ~AAPL.initial_price", saved);
 
     watching.running.signal(Signal::TERM);
     assert_eq!(watching.running.end().summary().open, 0);
@@ -214,11 +217,9 @@ fn f27_settings_that_change_what_a_bar_is_are_refused_and_no_bar_is_touched() {
         ("STOCKSTREAM__KAFKA__PARTITIONS", "5", &["3", "5", "partitions"]),
     ];
     for (name, value, says) in cases {
-        for arguments in [["run", "--until-end"], ["run", "--for=30s"]] {
-            let ended = flow.program(&arguments).env(name, value).run();
-            println!("{name}: {}", ended.stderr.lines().last().unwrap_or_default());
-            ended.refused(1, says);
-        }
+        let ended = flow.program(&["run"]).env(name, value).run();
+        println!("{name}: {}", ended.stderr.lines().last().unwrap_or_default());
+        ended.refused(1, says);
         assert!(datasets() == before, "{name}: a file of the datasets has changed");
     }
     // With the settings of before it goes on.
