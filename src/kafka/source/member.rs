@@ -108,6 +108,7 @@ impl KafkaSource {
         self.forget_ids();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
+        tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
             let (next, refused) = match self.decide_start(&partition, deadline) {
