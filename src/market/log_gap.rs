@@ -89,7 +89,7 @@ impl Checkpoint {
 }
 
 /// Learns, while reading behind the newest gap, what its entry does not say yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BehindGap {
     /// Ticks in open windows by the checkpoint, when how many of them are left is yet to be seen.
     open_before: Option<u64>,
