@@ -24,7 +24,7 @@ use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
-use crate::actors::partition_taker::PartitionTaker;
+use crate::actors::partition_taker::{PartitionTaker, TakeRules};
 use crate::actors::tick_consumer::{
     ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, WindowHandle, held_up_to,
 };
@@ -52,10 +52,12 @@ pub fn spawn_pipeline(
     coordinator: &Addr<Coordinator>,
 ) -> Result<Pipeline, StartError> {
     let rules = settings.market.rules;
-    let taker = Arc::new(PartitionTaker::new(ground.lake.clone(), rules, ground.log.clone()));
+    let on_gap = settings.kafka.on_gap;
+    let taker = PartitionTaker::new(ground.lake.clone(), TakeRules { bars: rules, log: ground.log.clone(), on_gap });
+    let taker = Arc::new(taker);
     let take = taker.clone();
-    let source =
-        KafkaSource::connect(&settings.kafka, &ground.bootstrap, Box::new(move |partition| take.take(partition)))?;
+    let take = Box::new(move |partition: &_, log| take.take(partition, log));
+    let source = KafkaSource::connect(&settings.kafka, &ground.bootstrap, take)?;
 
     let features = Arbiter::new();
     let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
