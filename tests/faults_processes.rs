@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::{Flow, PARTITIONS, PER_STOCK};
-use support::lake::{bars, commits};
+use support::lake::{bars, commits, temporaries};
 use support::members::{STRATEGIES, Together, flow_with, owned, until_shared};
 use support::oracle::Counts;
 use support::program::{Program, Running};
@@ -18,6 +18,8 @@ use support::ticks::{Recipe, Ticks};
 use support::watcher::Watcher;
 use tempfile::TempDir;
 
+/// The mock cluster forgets what is older than 5 MiB of a partition.
+const MOST_LINES: usize = 60_000;
 const CONSUMING: &str = "[producer]\nenabled = false\n";
 
 /// The lake is right and holds all of the ticks; every member together counted each once.
@@ -143,7 +145,7 @@ fn storm(strategy: &str) {
     let lasts = Effort::of_this_run().pick(8, 60, 600);
     let stays = Effort::of_this_run().pick(1_200, 1_500, 3_000);
     let flow = flow_with(strategy, true, CONSUMING);
-    let ticks = Ticks::make(&Recipe { seed, lines: lasts as usize * 1_500, ..Recipe::default() });
+    let ticks = Ticks::make(&Recipe { seed, lines: (lasts as usize * 1_500).min(MOST_LINES), ..Recipe::default() });
     let watcher = Watcher::start(&flow.lake());
     let mut staying = [(); 2].map(|()| flow.program(&["run"]).start());
     until_shared(&mut staying, PARTITIONS as usize);
@@ -181,7 +183,7 @@ fn storm(strategy: &str) {
     let counts = flow.assert_lake_is_right();
     let wanted = Counts { open: counts.open, in_bars: ticks.counts.in_bars - counts.open, ..ticks.counts };
     assert_eq!(counts, wanted, "seed {seed}: nothing was lost, nothing counted twice");
-    assert!(!is_writing(&flow), "no leftovers");
+    assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]

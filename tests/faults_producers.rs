@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use support::flow::{Flow, PARTITIONS};
+use support::lake::count_of;
 use support::members::{flow_with, until_shared};
 use support::program::Running;
 use support::simulated::Simulated;
@@ -106,4 +107,35 @@ fn a_process_that_only_consumes_takes_no_turn() {
     consuming.signal(Signal::TERM);
     assert!(!consuming.end().stderr.contains(TAKES_OVER));
     flow.assert_lake_is_right();
+}
+
+#[test]
+fn a_stock_that_is_added_is_simulated_by_one_process_and_followed_by_all() {
+    let flow = flow_with("cooperative-sticky", true, SIMULATION);
+    let mut members = [(); 2].map(|()| flow.program(&["run"]).start());
+    until_shared(&mut members, PARTITIONS as usize);
+    let file = flow.dir.path().join("cluster.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{settings}[[stocks]]\nsymbol = \"NVDA\"\ninitial_price = 1.0\n")).unwrap();
+    for member in &mut members {
+        member.until_line("+NVDA");
+        member.until_said("settings applied", 1);
+    }
+    let lake = flow.lake();
+    members[0].until("the added stock has bars", || count_of(&lake, "NVDA") >= 2);
+    // Whoever simulates: the other one goes on, with the added stock as well.
+    let simulates = members.iter().position(|member| !member.stderr().contains(WAITS)).unwrap();
+    let mut members = Vec::from(members);
+    members.remove(simulates).kill();
+    let mut left = members.remove(0);
+    left.until_said(TAKES_OVER, 1);
+    let wanted = count_of(&lake, "NVDA") + 2;
+    left.until("the added stock goes on", || count_of(&lake, "NVDA") >= wanted);
+    left.signal(Signal::TERM);
+    assert_eq!(left.end().summary().dropped(), [0; 4]);
+    flow.until_end();
+    assert_eq!(flow.assert_lake_is_right().unknown, 0);
+    let simulated = Simulated::of(&flow);
+    simulated.assert_goes_on();
+    assert_eq!(simulated.repeated(), 0);
 }
