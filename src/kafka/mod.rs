@@ -11,6 +11,7 @@ pub mod embedded;
 mod native;
 mod partitioner;
 pub mod publisher;
+pub mod retention;
 pub mod route;
 pub mod source;
 pub mod tail;
