@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use support::cluster::Cluster;
-use support::effort::Effort;
+use support::effort::{Effort, seed};
 use support::flow::Flow;
 use support::lake::{commits, count_of, temporaries};
 use support::oracle::Counts;
@@ -23,8 +23,7 @@ const LINES: usize = 800;
 /// Kills the program again and again while ticks come in and somebody reads the lake.
 fn killed_at_random_instants(keyed: bool) {
     let kills = Effort::of_this_run().pick(5, 20, 100);
-    let seed: u64 = rand::random();
-    println!("seed {seed}, {kills} kills");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let flow = Flow::new(keyed, "[lake]\ncommit_every = 100\n");
     let watcher = Watcher::start(&flow.lake());
@@ -114,8 +113,7 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
 #[test]
 fn f11_a_killed_simulation_goes_on_in_event_time_and_price() {
     let kills = Effort::of_this_run().pick(2, 5, 20);
-    let seed: u64 = rand::random();
-    println!("seed {seed}, {kills} kills");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let simulation = "[producer]\nspeed = 500\nhistory = \"2h\"\n[market]\nidle_timeout = \"500ms\"\n";
     let flow = Flow::on(Cluster::start(), random.random(), simulation);

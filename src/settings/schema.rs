@@ -53,6 +53,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("kafka.group_id", Kind::Text(text::group_id)),
     field("kafka.retention", millis(MINUTE, 3650 * DAY)),
     field("kafka.retention_bytes", integer(MEBIBYTE, MEBIBYTE << 30)),
+    field("kafka.on_gap", Kind::Word(&["stop", "record"])),
     field("kafka.dead_letter_topic", Kind::Text(text::topic)),
     field("kafka.security.protocol", Kind::Word(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])),
     field("kafka.security.sasl_mechanism", Kind::Word(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])),

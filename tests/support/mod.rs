@@ -11,5 +11,6 @@ pub mod proc;
 pub mod program;
 pub mod replays;
 pub mod simulated;
+pub mod small_disk;
 pub mod ticks;
 pub mod watcher;

@@ -20,6 +20,7 @@ use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
 use crate::fail_points::Place;
+pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::{Temporary, is_abandoned};
 
 /// Group members may read the lake, others may not enter it.
