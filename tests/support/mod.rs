@@ -9,6 +9,7 @@ pub mod lake;
 pub mod oracle;
 pub mod proc;
 pub mod program;
+pub mod real_kafka;
 pub mod replays;
 pub mod simulated;
 pub mod small_disk;
