@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod faults;
 pub mod gbm;
+pub mod log_gap;
 pub mod pace;
 pub mod partition;
 pub mod sim_clock;

@@ -15,6 +15,8 @@ pub const STATE: &str = "state";
 pub const IDENTITY: &str = "state/lake.json";
 /// Held by every process that writes; see [`super::Sharing`].
 pub const OWNER_LOCK: &str = "state/owner.lock";
+/// Held by the one process that simulates the stocks, of those that share the lake; see [`super::Simulating`].
+pub const PRODUCERS_LOCK: &str = "state/producers.lock";
 /// Held shared while a name is put into a dataset, exclusively while compaction exchanges a directory.
 pub const PUBLISH_LOCK: &str = "state/publish.lock";
 /// Files being written begin so; they never stand in a dataset.

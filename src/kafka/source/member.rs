@@ -9,7 +9,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
-use super::{RecordSource, SourceError, SourceEvent, TakePartition};
+use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
@@ -108,6 +108,7 @@ impl KafkaSource {
         self.forget_ids();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
+        tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
             let (next, refused) = match self.decide_start(&partition, deadline) {
@@ -134,26 +135,22 @@ impl KafkaSource {
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
-        let start =
-            (self.take)(partition).map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
-        let (log_start, log_end) = self.log_bounds(partition, deadline)?;
-        if log_start <= start.needed && start.needed <= log_end {
-            Ok(start.wanted.min(start.needed).max(log_start))
+        let log = self.log_bounds(partition, deadline)?;
+        let start = (self.take)(partition, log)
+            .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
+        if log.hold(start.needed) {
+            Ok(start.wanted.min(start.needed).max(log.start))
         } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log_start, log_end })
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log })
         }
     }
 
     /// Tries until the deadline: a leader may be moving at this very moment.
-    fn log_bounds(
-        &self,
-        partition: &TopicPartition,
-        deadline: Instant,
-    ) -> Result<(NextOffset, NextOffset), SourceError> {
+    fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
             match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
-                Ok((start, end)) => return Ok((NextOffset(start), NextOffset(end))),
+                Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),
             }

@@ -19,6 +19,8 @@ use super::error::Action;
 use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
+use crate::fail_points::Place;
+pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::{Temporary, is_abandoned};
 
 /// Group members may read the lake, others may not enter it.
@@ -116,8 +118,12 @@ impl Store for PosixStore {
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put, StorageError> {
         let path = self.at(path);
         let temporary = Temporary::write(parent(&path), bytes)?;
+        Place::StoreWritten.reached_in_io().map_err(failed(Action::Link, &path))?;
         match fs::hard_link(&temporary.path, &path) {
-            Ok(()) => Ok(Put::Done),
+            Ok(()) => {
+                Place::StoreLinked.reached_in_io().map_err(failed(Action::Sync, &path))?;
+                Ok(Put::Done)
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
             Err(e) => Err(failed(Action::Link, &path)(temporary.taken_away(e))),
         }
@@ -126,7 +132,8 @@ impl Store for PosixStore {
     fn settle(&self, dir: &str) -> Result<(), StorageError> {
         match sync_dir(&self.at(dir)) {
             Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
-            done => done,
+            Err(error) => Err(error),
+            Ok(()) => Place::StoreSettled.reached_in_io().map_err(failed(Action::Sync, &self.at(dir))),
         }
     }
 
@@ -160,7 +167,9 @@ impl Store for PosixStore {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Publish::Superseded),
             Err(e) => return Err(failed(Action::Link, &to)(e)),
         }
+        Place::StorePublished.reached_in_io().map_err(failed(Action::Sync, &to))?;
         self.sync_public(&to)?;
+        Place::StorePublishedSynced.reached_in_io().map_err(failed(Action::Sync, &to))?;
         Ok(Publish::Done)
     }
 
