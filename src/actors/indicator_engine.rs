@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::warn;
 
+use crate::fail_points::Place;
 use crate::market::checkpoint::{Epoch, TopicPartition};
 use crate::messages::commits::{BarsCommitted, FeaturesComputed, FeaturesPublished};
 use crate::messages::lifecycle::{PipelineFailed, SaveIndicators};
@@ -135,6 +136,7 @@ impl Handler<BarsCommitted> for IndicatorEngine {
         else {
             return;
         };
+        Place::EngineCompute.reached();
         let idle = tracked.flow.is_idle();
         tracked.flow.take_in(committed.file.number, &committed.rows);
         if idle {
