@@ -2,12 +2,14 @@
 //! so that a start reads each date once and not once a partition.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{self, Dataset};
 use super::store::Store;
 use super::{BarsFile, StorageError};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
+
+type Tops = HashMap<TopicPartition, CommitNumber>;
 
 /// What was listed, since when no partition was asked for twice.
 #[derive(Default)]
@@ -17,7 +19,7 @@ pub(super) struct PublicTops {
 
 #[derive(Default)]
 struct Listed {
-    dates: HashMap<String, HashMap<TopicPartition, CommitNumber>>,
+    dates: HashMap<String, Arc<Tops>>,
     asked: HashSet<TopicPartition>,
 }
 
@@ -29,17 +31,15 @@ impl PublicTops {
         partition: &TopicPartition,
         dates: impl IntoIterator<Item = String>,
     ) -> Result<Option<BarsFile>, StorageError> {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !listed.asked.insert(partition.clone()) {
-            *listed = Listed { dates: HashMap::new(), asked: HashSet::from([partition.clone()]) };
-        }
+        self.ask(partition);
         let mut highest: Option<BarsFile> = None;
         for date in dates {
-            if !listed.dates.contains_key(&date) {
-                let tops = list(store, &date)?;
-                listed.dates.insert(date.clone(), tops);
-            }
-            if let Some(&number) = listed.dates[&date].get(partition)
+            let top = match self.top(partition, &date) {
+                Some(top) => top,
+                // Not with the lock in hand: a disk may take its time. Two that list at once do no harm.
+                None => self.keep(&date, list(store, &date)?).get(partition).copied(),
+            };
+            if let Some(number) = top
                 && highest.as_ref().is_none_or(|file| file.number < number)
             {
                 highest = Some(BarsFile { partition: partition.clone(), number, date });
@@ -47,10 +47,32 @@ impl PublicTops {
         }
         Ok(highest)
     }
+
+    fn ask(&self, partition: &TopicPartition) {
+        let mut listed = self.listed();
+        if !listed.asked.insert(partition.clone()) {
+            *listed = Listed { dates: HashMap::new(), asked: HashSet::from([partition.clone()]) };
+        }
+    }
+
+    /// `None` when the date is not listed; an inner `None` when it holds nothing of the partition.
+    fn top(&self, partition: &TopicPartition, date: &str) -> Option<Option<CommitNumber>> {
+        self.listed().dates.get(date).map(|tops| tops.get(partition).copied())
+    }
+
+    fn keep(&self, date: &str, tops: Tops) -> Arc<Tops> {
+        let tops = Arc::new(tops);
+        self.listed().dates.insert(date.to_owned(), tops.clone());
+        tops
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Listed> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn list(store: &dyn Store, date: &str) -> Result<HashMap<TopicPartition, CommitNumber>, StorageError> {
-    let mut tops = HashMap::new();
+fn list(store: &dyn Store, date: &str) -> Result<Tops, StorageError> {
+    let mut tops = Tops::new();
     for name in store.list(&Dataset::Bars.date_dir(date))? {
         if let Some((of, number)) = layout::parse_public_name(&name) {
             let top = tops.entry(of).or_insert(number);

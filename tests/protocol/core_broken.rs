@@ -2,10 +2,13 @@
 
 use rstest::rstest;
 
-use crate::core_search::{Op, Scope, TICKS, search};
+use crate::core_search::{Op, Scope, search};
 use crate::reader::{CoreRule, Forced};
 
 const DATES_APART: [Op; 4] = [Op::Tick("A", 1), Op::Tick("A", 7), Op::Tick("A", 13), Op::Tick("B", 1)];
+
+/// Enough to show what any rule is for.
+const FEW_TICKS: [Op; 5] = [Op::Tick("A", 1), Op::Tick("A", 3), Op::Tick("A", 7), Op::Tick("A", 13), Op::Tick("B", 1)];
 
 fn scope(broken: CoreRule) -> Scope {
     let between_dates = vec![Op::Barrier, Op::RestartBetweenDates, Op::Force(Forced::All)];
@@ -23,7 +26,7 @@ fn scope(broken: CoreRule) -> Scope {
                 Op::RestartBetweenDates,
                 Op::RestartAndBarrier,
             ];
-            let ops = [&TICKS[..], &others].concat();
+            let ops = [&FEW_TICKS[..], &others].concat();
             Scope { broken: Some(broken), length: 6, ops, tail: Vec::new(), prove: false }
         }
     }

@@ -44,15 +44,16 @@ fn several_owners_find_out_a_storage_without_this_rule(#[case] broken: StoreRule
 
 #[rstest]
 #[case(StoreRule::DataIsNotSynced)]
-#[case(StoreRule::ChainIsNotSynced)]
 #[case(StoreRule::PublishIsNotSynced)]
 fn a_power_cut_finds_out_a_storage_without_this_rule(#[case] broken: StoreRule) {
     assert_found_out(&format!("{broken:?}"), one_dies(Some(broken), true, 100));
 }
 
-#[test]
-fn a_power_cut_finds_out_features_that_are_not_synced() {
-    assert_found_out("FeaturesAreNotSynced", by_turns_and_a_power_cut(Some(StoreRule::FeaturesAreNotSynced)));
+#[rstest]
+#[case(StoreRule::ChainIsNotSynced)]
+#[case(StoreRule::FeaturesAreNotSynced)]
+fn a_power_cut_between_owner_and_engine_finds_out_a_storage_without_this_rule(#[case] broken: StoreRule) {
+    assert_found_out(&format!("{broken:?}"), by_turns_and_a_power_cut(Some(broken)));
 }
 
 // From the first owner's commit on: what comes before has nothing to lose.

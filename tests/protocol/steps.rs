@@ -237,7 +237,7 @@ fn assert_right(name: &str, found: impl FnOnce() -> Found) {
 
 #[test]
 fn death_after_any_step_of_owner_and_engine_is_mended_by_the_next_start() {
-    assert_right("death", || one_dies(None, false, Effort::of_this_run().pick(12, 4, 1)));
+    assert_right("death", || one_dies(None, false, Effort::of_this_run().pick(16, 4, 1)));
 }
 
 #[test]
@@ -253,14 +253,14 @@ fn a_stopped_owner_that_goes_on_does_no_harm() {
 #[test]
 fn three_owners_at_once_do_no_harm() {
     assert_right("three owners", || {
-        three_owners(None, Effort::of_this_run().pick(5, 2, 1), &["A B", "B A", "C", "C A B", "C B A"])
+        three_owners(None, Effort::of_this_run().pick(8, 3, 1), &["A B", "B A", "C", "C A B", "C B A"])
     });
 }
 
 #[test]
 fn a_power_cut_with_two_owners_does_no_harm() {
     assert_right("two owners and a power cut", || {
-        let stride = Effort::of_this_run().pick(6, 3, 1);
+        let stride = Effort::of_this_run().pick(8, 3, 1);
         Ok((0..4)
             .map(|more| two_owners_and_a_power_cut(None, (more..).step_by(stride), stride, more))
             .sum::<Result<u64, _>>()?)
@@ -275,6 +275,6 @@ fn a_power_cut_between_owner_and_engine_at_work_does_no_harm() {
 #[test]
 fn a_late_engine_does_no_harm() {
     assert_right("late engine", || {
-        late_engine(None, Effort::of_this_run().pick(3, 1, 1), |commits| Style::Eager { commits })
+        late_engine(None, Effort::of_this_run().pick(5, 1, 1), |commits| Style::Eager { commits })
     });
 }
