@@ -4,12 +4,14 @@
 //! row group, minimum and maximum of each column. What they say beyond their rows stands in the footer's key-values
 //! (module `footer`); a checksum of the whole file is among them, for Parquet has none for its footer.
 //!
-//! Beware: arrow2 panics on bytes it does not expect. Decoding happens on a thread of its own, after the checksum.
+//! Beware: arrow2 writes, but does not read here: it panics on bytes it does not expect, and allocates what they ask for. What is
+//! read is checked first, and no more is allocated than the file's size accounts for (module `decode`).
 
 mod columns;
 mod decode;
 mod encode;
 mod footer;
+mod pages;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,14 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// More rows than one file of any lake holds; a file that claims more is not read.
 const MAX_ROWS: usize = 20_000_000;
+/// A file may have this many rows, and one more for each of its bytes.
+const FEW_ROWS: usize = 4_096;
+
+/// The most rows that a file of this size is read with, so that a small one cannot fill the memory. One that compresses better,
+/// and real prices do not, is written uncompressed.
+fn most_rows(bytes: usize) -> usize {
+    FEW_ROWS.saturating_add(bytes).min(MAX_ROWS)
+}
 
 /// Why bytes are no file of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
