@@ -18,6 +18,7 @@ mod tests;
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::time::Span;
 use crate::settings::Compression;
 
 use footer::Labels;
@@ -29,6 +30,9 @@ pub const FORMAT_VERSION: u32 = 1;
 const MAX_ROWS: usize = 20_000_000;
 /// A file may have this many rows, and one more for each of its bytes.
 const FEW_ROWS: usize = 4_096;
+
+/// More records than any log has had.
+const MOST_OFFSETS: i64 = 1 << 60;
 
 /// The most rows that a file of this size is read with, so that a small one cannot fill the memory. One that compresses better,
 /// and real prices do not, is written uncompressed.
@@ -101,11 +105,29 @@ pub fn encode_features(
 pub fn decode_commit(bytes: &[u8]) -> Result<CommitFile, Unreadable> {
     let (table, labels) = decode::decode(bytes, &columns::bars_schema())?;
     let rows: Vec<Bar> = columns::bars(&table)?;
-    let checkpoint = labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?;
-    let checkpoint: Checkpoint =
-        serde_json::from_str(&checkpoint).map_err(|e| damaged(format!("its checkpoint: {e}")))?;
+    let checkpoint = parse_checkpoint(&labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?)?;
     let commit = Commit { rows: rows.into(), checkpoint };
     Ok(CommitFile { partition: labels.partition, number: labels.number, commit })
+}
+
+/// A checkpoint as it stands in a footer.
+///
+/// # Errors
+/// When it is none, or holds numbers that no log can have led to: what goes on from it counts on.
+pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
+    let checkpoint: Checkpoint = serde_json::from_str(json).map_err(|e| damaged(format!("its checkpoint: {e}")))?;
+    let Checkpoint { resume, cut, open_ticks, counters, rules, .. } = &checkpoint;
+    let is_count = |count: u64| count <= MOST_OFFSETS.unsigned_abs();
+    let is_offset = |offset: i64| (0..=MOST_OFFSETS).contains(&offset);
+    let counts = [counters.in_bars, counters.late, counters.malformed, counters.future, counters.unknown, *open_ticks];
+    let offsets = checkpoint.known.values().map(|since| since.0);
+    let forced = checkpoint.forced.iter().map(|advance| advance.offset.0);
+    let possible = resume <= cut
+        && is_count(counters.read)
+        && counts.into_iter().all(|count| count <= counters.read)
+        && offsets.chain(forced).chain([resume.0, cut.0]).all(is_offset)
+        && [rules.lateness, rules.max_ahead].into_iter().all(|span| span >= Span::ZERO);
+    if possible { Ok(checkpoint) } else { Err(damaged("its checkpoint holds numbers that no log can have led to")) }
 }
 
 /// # Errors
