@@ -13,6 +13,7 @@ mod native;
 mod partitioner;
 pub mod publisher;
 mod refusal;
+pub mod retention;
 pub mod route;
 pub mod source;
 pub mod tail;

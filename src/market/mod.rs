@@ -12,6 +12,7 @@ pub mod gbm;
 pub mod log_gap;
 pub mod pace;
 pub mod partition;
+pub mod retention;
 pub mod sim_clock;
 pub mod symbol;
 pub mod tick;

@@ -114,16 +114,25 @@ impl FeatureFlow {
         })
     }
 
-    /// Saves the state, unless it is saved or includes a file whose features are not in the lake: nobody would make them then.
+    /// Saves the state, unless it is saved, or includes a file whose features are not in the lake (nobody would make them then), or an
+    /// owner after this one has saved a newer one.
     ///
     /// # Errors
     /// When the disk refuses; the state saved before is still there.
     pub fn save(&mut self) -> Result<(), StorageError> {
-        if self.waiting.is_empty() && self.saved != Some(self.state.last()) {
+        if self.waiting.is_empty() && self.saved != Some(self.state.last()) && !self.is_outdated()? {
             self.lake.save_indicators(&self.partition, &self.state.to_bytes())?;
             self.saved = Some(self.state.last());
         }
         Ok(())
+    }
+
+    /// Whether this owner was stopped while others went on, and does not know it yet. Its state would do no harm but that entries are
+    /// gone which only the newer one includes: the next start would pass over all bars. A state beyond the chain is of another lake.
+    fn is_outdated(&self) -> Result<bool, StorageError> {
+        let Some(saved) = saved_state(&self.lake, &self.partition)? else { return Ok(false) };
+        let newest = self.lake.entries(&self.partition)?.last().copied();
+        Ok(saved.last() > self.state.last() && newest.is_some_and(|newest| saved.last() <= newest))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod effort;
 pub mod flow;
 pub mod lake;
+pub mod members;
 pub mod oracle;
 pub mod proc;
 pub mod program;

@@ -29,8 +29,10 @@ use crate::actors::tick_consumer::{
     ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, WindowHandle, held_up_to,
 };
 use crate::actors::wall_clock::WallClock;
+use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
+use crate::messages::live::RetentionMeasured;
 use crate::settings::Settings;
 
 /// The running actors between the log and the lake.
@@ -39,6 +41,7 @@ pub struct Pipeline {
     /// For whoever produces ticks.
     pub producers: Arbiter,
     others: Vec<Arbiter>,
+    _retention: RetentionWatch,
 }
 
 /// Starts everything but the producers, from the lake up to the log.
@@ -58,6 +61,9 @@ pub fn spawn_pipeline(
     let take = taker.clone();
     let take = Box::new(move |partition: &_, log| take.take(partition, log));
     let source = KafkaSource::connect(&settings.kafka, &ground.bootstrap, take)?;
+    let shown: Recipient<RetentionMeasured> = live.clone().recipient();
+    let report = Box::new(move |nearest| shown.do_send(RetentionMeasured(nearest)));
+    let retention = RetentionWatch::start(&settings.kafka, &ground.bootstrap, source.needed(), LOOK_INTERVAL, report)?;
 
     let features = Arbiter::new();
     let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
@@ -117,7 +123,12 @@ pub fn spawn_pipeline(
     });
 
     let others = vec![reading, windows, writing, features];
-    Ok(Pipeline { stages: Stages { consumer, writer, engine }, producers: Arbiter::new(), others })
+    Ok(Pipeline {
+        stages: Stages { consumer, writer, engine },
+        producers: Arbiter::new(),
+        others,
+        _retention: retention,
+    })
 }
 
 impl Pipeline {

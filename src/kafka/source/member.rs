@@ -13,6 +13,7 @@ use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
+use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
@@ -36,6 +37,7 @@ pub struct KafkaSource {
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
     inquirer: AdminClient<QuietContext>,
     take: TakePartition,
+    needed: NeededOffsets,
     slots: Vec<Slot>,
     /// By topic and number as librdkafka tells them; emptied when the assignment changes.
     by_id: FxHashMap<(usize, i32), usize>,
@@ -55,7 +57,21 @@ impl KafkaSource {
             .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
         let inquirer = client::create(&client::common_config(settings, bootstrap), QuietContext::default())?;
         let native = EndsAside::new(native);
-        Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
+        Ok(Self {
+            native,
+            inquirer,
+            take,
+            needed: NeededOffsets::default(),
+            slots: Vec::new(),
+            by_id: FxHashMap::default(),
+            last: None,
+            paused: false,
+        })
+    }
+
+    /// The oldest offset that each assigned partition still needs, kept up to date.
+    pub fn needed(&self) -> NeededOffsets {
+        self.needed.clone()
     }
 
     fn on_record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
@@ -139,6 +155,7 @@ impl KafkaSource {
         let start = (self.take)(partition, log)
             .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
         if log.hold(start.needed) {
+            self.needed.set(partition, start.needed);
             Ok(start.wanted.min(start.needed).max(log.start))
         } else {
             Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log })
@@ -162,6 +179,7 @@ impl KafkaSource {
         for (topic, number) in list.iter() {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
+                self.needed.forget(&slot.partition);
                 if !slot.refused {
                     sink(SourceEvent::Revoked(slot.partition));
                 }
@@ -255,6 +273,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
+        self.needed.set(partition, next);
         let mut list = TopicPartitionList::with_capacity(1);
         let done = list
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
