@@ -34,7 +34,10 @@ pub fn common_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfig 
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     config.set("bootstrap.servers", bootstrap).set("client.id", "stockstream");
-    secure(&mut config, &settings.security);
+    // The broker inside the process is on loopback and has no listener but a plain one.
+    if settings.mode == KafkaMode::Cluster {
+        secure(&mut config, &settings.security);
+    }
     apply(&mut config, settings, ClientScope::Both);
     config
 }
@@ -191,7 +194,7 @@ pub fn check_properties(settings: &KafkaSettings) -> Result<(), ClientError> {
         }
     }
     let config = common_config(settings, "");
-    if uses_tls(&config) && settings.mode == KafkaMode::Cluster {
+    if uses_tls(&config) {
         // Only a client reads the files; one that knows no broker opens no connection.
         create::<_, AdminClient<_>>(&config, QuietContext::default())?;
     }

@@ -42,6 +42,9 @@ pub(super) enum NoCluster {
 pub(super) fn cluster_id(settings: &KafkaSettings, bootstrap: &str) -> Result<String, NoCluster> {
     let config = client::common_config(settings, bootstrap);
     let producer: BaseProducer<Ear> = client::create(&config, Ear::default()).map_err(NoCluster::Client)?;
+    if settings.security.protocol == "sasl_plaintext" && settings.security.sasl_mechanism.as_deref() == Some("PLAIN") {
+        tracing::warn!("the password goes over the network as it is: set kafka.security.protocol = \"sasl_ssl\"");
+    }
     let begun = Instant::now();
     loop {
         // Asks; an answer that comes after this look is found at one of the next.

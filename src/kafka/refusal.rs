@@ -23,6 +23,11 @@ pub(super) enum Verdict {
 /// In this order: a text of several parts is told by the first.
 const SIGNS: &[(&[&str], Verdict, &str)] = &[
     (
+        &["not valid in current SASL state"],
+        Verdict::Final,
+        "the listener at this port takes no SASL, check kafka.security.protocol",
+    ),
+    (
         &["mechanism handshake failed"],
         Verdict::Final,
         "the broker does not offer this mechanism, check kafka.security.sasl_mechanism",
@@ -101,6 +106,11 @@ mod tests {
                 "sasl_ssl://127.0.0.1:9/bootstrap: SASL authentication error: Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 32ms in state AUTH_REQ)",
                 Verdict::Final,
                 "kafka.security.username",
+            ),
+            (
+                "sasl_ssl://a:9/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms: ",
+                Verdict::Final,
+                "kafka.security.protocol",
             ),
             (
                 "sasl_ssl://a:9/bootstrap: SASL SCRAM-SHA-256 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: PLAIN",

@@ -193,4 +193,18 @@ mod tests {
         assert_eq!(parse_date_dir("date=2025-05-14"), Some("2025-05-14"));
         assert_eq!(parse_date_dir("date=2025-5-14"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_partition_is_one_plain_directory_or_none(topic in "[a-zA-Z0-9._/\\\\-]{1,12}", number in -2..100i32) {
+            let partition = TopicPartition::new(&topic, number);
+            if is_usable(&partition) {
+                let path = chain_dir(&partition);
+                let plain = |part| matches!(part, std::path::Component::Normal(_));
+                let parts: Vec<_> = std::path::Path::new(&path).components().collect();
+                proptest::prop_assert!(parts.len() == 2 && parts.into_iter().all(plain), "{path}");
+                proptest::prop_assert_eq!(parse_partition(&partition.to_string()), Some(partition));
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod members;
 pub mod oracle;
 pub mod proc;
 pub mod program;
+pub mod real_kafka;
 pub mod replays;
 pub mod simulated;
 pub mod small_disk;

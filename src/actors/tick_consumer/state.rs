@@ -155,7 +155,7 @@ impl ConsumerState {
             DropReason::Unknown => return,
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
-        let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
+        let letter = DeadLetter { late_by, key, ..DeadLetter::new(reason.name(), &partition, offset, payload) };
         self.letters.send(&letter);
     }
 

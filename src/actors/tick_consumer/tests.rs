@@ -59,10 +59,11 @@ impl Handler<CloseWindows> for FakeWindow {
     }
 }
 
-/// Dead letters as (reason, offset), and whether new ones are refused.
+/// Dead letters as (reason, offset), what they say was left out, and whether new ones are refused.
 #[derive(Default)]
 struct Letters {
     sent: Vec<(&'static str, i64)>,
+    suppressed: u64,
     refuse: bool,
 }
 
@@ -209,6 +210,7 @@ fn letter_box(letters: Arc<Mutex<Letters>>) -> SendLetter {
             return Err(LetterNotTaken);
         }
         letters.sent.push((letter.reason, letter.offset));
+        letters.suppressed += letter.suppressed;
         Ok(())
     })
 }

@@ -8,10 +8,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 use super::{FILE_MODE, failed};
 use crate::storage::error::Action;
 use crate::storage::layout::{OWNER_LOCK, PRODUCERS_LOCK};
 use crate::storage::{Sharing, StorageError};
+
+const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 
 /// How often, and how long apart, a refused process looks for the id of a holder that has only just begun.
 const LOOKS: u32 = 20;
@@ -73,11 +78,16 @@ fn take(path: &Path, sharing: Sharing) -> Result<Taken, StorageError> {
     Ok(Taken::Ours(file))
 }
 
-/// A lock file, made when it is missing.
+/// A lock file, made when it is missing. Not through a symbolic link: the file behind it would be overwritten with our id.
 pub(super) fn open_lock_file(path: &Path) -> Result<File, StorageError> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-    options.open(path).map_err(failed(Action::Open, path))
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(NO_FOLLOW);
+    match options.open(path) {
+        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Err(StorageError::SymbolicLink { path: path.to_owned() })
+        }
+        opened => opened.map_err(failed(Action::Open, path)),
+    }
 }
 
 /// `process 1234`; the id is written just after the lock is taken, so one of a dead process is read again for a moment.
