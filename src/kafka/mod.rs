@@ -8,6 +8,7 @@ pub mod client;
 mod client_log;
 pub mod dead_letters;
 pub mod embedded;
+pub mod log_reader;
 mod native;
 mod partitioner;
 pub mod publisher;
