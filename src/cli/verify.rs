@@ -103,6 +103,9 @@ fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<
         None => (Lake::open_read_only(root)?, None),
     };
     let Walked { mut report, mut findings, chains, cuts } = examine(&lake, root, progress, None)?;
+    for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
+        report.tell_gaps(partition, &newest.gaps, &newest.rules);
+    }
     if let Some(log) = log {
         let seen = log::Seen { lake: &lake, root, chains: &chains, cuts: &cuts, bars: report.bars };
         report.against_log = Some(log.compare(&seen, progress, &mut findings)?);

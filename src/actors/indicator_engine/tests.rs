@@ -1,10 +1,15 @@
+use std::sync::Arc;
+
 use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
 use crate::actors::testing::{Probe, Trouble, all_done, bar, failing_lake, genesis, partition, probe, take};
-use crate::market::checkpoint::Commit;
-use crate::storage::{Chain, Dataset};
+use crate::indicators::feature_row::FeatureRow;
+use crate::indicators::state::IndicatorState;
+use crate::market::bar::Bar;
+use crate::market::checkpoint::{Commit, CommitNumber};
+use crate::storage::{BarsFile, Chain, Dataset};
 
 mod restart;
 

@@ -113,6 +113,13 @@ impl Sample {
         file
     }
 
+    /// As if the broker had deleted so many records that nobody had read.
+    pub fn lose_offsets(&mut self, partition: &TopicPartition, records: i64) {
+        let checkpoint = &mut self.owned.get_mut(partition).unwrap().checkpoint;
+        let log_start = NextOffset(checkpoint.cut.0 + records);
+        *checkpoint = checkpoint.clone().over_gap(log_start);
+    }
+
     /// Publishes the features that are behind.
     pub fn catch_up(&mut self) {
         for owned in self.owned.values_mut() {

@@ -27,6 +27,8 @@ impl LogPass {
         let Coverage { from, above } = coverage;
         let mut start = Checkpoint { resume: from, cut: from, watermark: EventTime::MIN, ..newest.clone() };
         let forced = std::mem::take(&mut start.forced).into();
+        // what was lost in them lies before what this pass can tell
+        start.gaps.clear();
         let cursor = PartitionCursor::new(start, []);
         let window = newest.rules.window;
         let windows = cursor.symbols().iter().map(|symbol| StockWindows::new(symbol.clone(), window)).collect();

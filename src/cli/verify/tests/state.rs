@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::sample::{self, apple, at_rest, flip, nth};
+use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
 use super::{assert_found, problems, report};
 use crate::cli::verify::Remedy;
 use crate::indicators::state::IndicatorState;
@@ -132,4 +132,19 @@ fn a_damaged_entry_says_where_help_comes_from() {
     let dir = at_rest();
     flip(&nth(dir.path(), Bars, &apple(), 29));
     assert_eq!(remedies(dir.path()), [Remedy::Repair], "the chain holds it");
+}
+
+#[test]
+fn gaps_of_the_log_are_told_and_are_no_findings() {
+    let mut sample = Sample::new();
+    sample.fill(10);
+    sample.lose_offsets(&apple(), 40);
+    sample.commit(&apple(), &["AAPL"], 10, Then::PublishFeatures);
+    let dir = sample.stop();
+    let found = report(dir.path());
+    assert!(found.sound, "{found}");
+    assert_eq!((found.gaps.len(), found.gaps[0].unread, found.unlisted_gaps), (1, 40, 0));
+    let text = found.to_string();
+    assert!(text.contains("note: partition stock_topic.AAPL-0: of the offsets from"), "{text}");
+    assert!(text.contains("40 were never read") && text.contains("may lack ticks"), "{text}");
 }
