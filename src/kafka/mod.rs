@@ -9,6 +9,7 @@ mod client_log;
 pub mod dead_letters;
 pub mod embedded;
 mod greeting;
+pub mod log_reader;
 mod native;
 mod partitioner;
 pub mod publisher;
