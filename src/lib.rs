@@ -36,12 +36,14 @@
 //! - [`prices`]: where a simulated stock's first price comes from.
 //! - [`run_summary`]: what a run did, in numbers that add up.
 //! - [`cli`]: the command line.
+//! - [`fail_points`]: places where a test makes it fail.
 //!
 //! Beware of two orders that correctness rests on: a barrier goes through the same mailboxes as the ticks before it, and the steps of a
 //! commit in [`storage::chain`].
 
 pub mod actors;
 pub mod cli;
+pub mod fail_points;
 pub mod indicators;
 pub mod kafka;
 pub mod market;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use kafka_support::*;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
-use stockstream::kafka::source::{RecordSource, SourceError, Start, TakeRefused};
+use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start, TakeRefused};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 
@@ -50,7 +50,7 @@ fn reading_begins_where_the_caller_says_and_ends_are_told_by_topic() {
     let (broker, publisher) = broker(&["a", "b", "empty"]);
     publish_numbers(&publisher, "a", 0..100);
     publish_numbers(&publisher, "b", 0..100);
-    let take = |partition: &TopicPartition| {
+    let take = |partition: &TopicPartition, _| {
         Ok(Start::at(NextOffset(match &*partition.topic {
             "a" => 70,
             "b" => 100,
@@ -72,15 +72,16 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
     let (broker, publisher) = broker(&["good", "gap"]);
     publish_numbers(&publisher, "good", 0..5);
     publish_numbers(&publisher, "gap", 0..5);
-    let take = |partition: &TopicPartition| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
+    let take =
+        |partition: &TopicPartition, _| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["good", "gap"], Box::new(take));
     let (good, gap) = (TopicPartition::new("good", 0), TopicPartition::new("gap", 0));
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(5))));
     publish_numbers(&publisher, "gap", 5..20);
     publish_numbers(&publisher, "good", 5..20);
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(20))));
-    let (wanted, log_start, log_end) = (NextOffset(6), NextOffset(0), NextOffset(5));
-    let refused = SourceError::OutsideLog { partition: gap.clone(), wanted, log_start, log_end };
+    let log = LogBounds { start: NextOffset(0), end: NextOffset(5) };
+    let refused = SourceError::OutsideLog { partition: gap.clone(), wanted: NextOffset(6), log };
     assert!(refused.is_fatal() && refused.to_string().contains("0 to 5"));
     assert_eq!(reader.seen.iter().filter(|seen| **seen == Seen::Error(refused.clone())).count(), 1);
     assert!(reader.offsets(&gap).is_empty());
@@ -93,7 +94,7 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
 fn a_partition_that_is_not_taken_is_not_read_also_not_after_a_resume() {
     let (broker, publisher) = broker(&["t"]);
     publish_numbers(&publisher, "t", 0..5);
-    let take = |_: &TopicPartition| Err(TakeRefused("the lake is another's".into()));
+    let take = |_: &TopicPartition, _| Err(TakeRefused("the lake is another's".into()));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], Box::new(take));
     reader.until(|seen| !seen.is_empty());
     reader.source.resume();
@@ -115,10 +116,8 @@ fn what_the_broker_dropped_unread_is_an_error() {
     publisher.flush(PATIENCE).unwrap();
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], from_the_start());
     reader.until(|seen| !seen.is_empty());
-    let Seen::Error(SourceError::OutsideLog { log_start, log_end, .. }) = &reader.seen[0] else {
-        panic!("{:?}", reader.seen[0])
-    };
-    assert!(log_start.0 > 0 && log_end.0 == 1_000, "{log_start} to {log_end}");
+    let Seen::Error(SourceError::OutsideLog { log, .. }) = &reader.seen[0] else { panic!("{:?}", reader.seen[0]) };
+    assert!(log.start.0 > 0 && log.end.0 == 1_000, "{log}");
     reader.close();
 }
 

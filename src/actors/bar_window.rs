@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::fail_points::Place;
 use crate::market::barrier::WindowAnswer;
 use crate::market::symbol::Symbol;
 use crate::market::time::WindowSize;
@@ -55,6 +56,7 @@ impl Handler<TickBatch> for BarWindow {
     type Result = ();
 
     fn handle(&mut self, batch: TickBatch, ctx: &mut Self::Context) {
+        Place::WindowFold.reached();
         for tick in &batch.ticks {
             self.windows.fold(tick);
         }
@@ -70,6 +72,7 @@ impl Handler<CloseWindows> for BarWindow {
     type Result = ();
 
     fn handle(&mut self, CloseWindows(barrier): CloseWindows, _: &mut Self::Context) {
+        Place::WindowClose.reached();
         let closed = self.windows.close(Watermark::restored(barrier.checkpoint.watermark));
         self.writer.do_send(WindowsAnswered {
             partition: barrier.partition.clone(),

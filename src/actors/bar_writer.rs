@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tracing::{debug, warn};
 
+use crate::fail_points::Place;
 use crate::market::barrier::{Assembly, Barrier};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
@@ -141,6 +142,7 @@ impl Owned {
             return Err(Stopped::Wait(LOOK_AGAIN));
         }
         while let Some(commit) = commits.front() {
+            Place::WriterCommit.reached();
             let published = match self.chain.commit(commit) {
                 Ok(published) => published,
                 Err(CommitError::Fenced) => return Err(Stopped::Fenced),

@@ -1,26 +1,21 @@
 //! Computes the features of every committed file and puts them beside it.
 //!
-//! The state is exact and survives a restart: it is saved now and then with the number of the newest file it includes, and a start
-//! goes on from there over the entries that the chain still holds. Has an arbiter of its own, for it waits for the disk.
+//! What is decided stands in [`FeatureFlow`]; here is who asks for it, and what is done when the disk refuses. Has an arbiter of its
+//! own, for it waits for the disk.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use crate::indicators::feature_row::FeatureRow;
-use crate::indicators::state::IndicatorState;
-use crate::market::bar::Bar;
-use crate::market::checkpoint::{Commit, CommitNumber, Epoch, TopicPartition};
+use crate::fail_points::Place;
+use crate::market::checkpoint::{Epoch, TopicPartition};
 use crate::messages::commits::{BarsCommitted, FeaturesComputed, FeaturesPublished};
 use crate::messages::lifecycle::{PipelineFailed, SaveIndicators};
 use crate::messages::ownership::{PartitionLost, RestoreIndicators};
-use crate::storage::{BarsFile, FeaturesOutcome, Lake, StorageError};
+use crate::storage::{FeatureFlow, FeatureProgress, Lake, StorageError};
 
-/// The state is saved when it is this many files ahead of what was saved, and at stop.
-const SAVE_EVERY: u64 = 64;
 /// Wait between two tries when the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -42,13 +37,7 @@ pub struct IndicatorEngine {
 struct Tracked {
     partition: TopicPartition,
     epoch: Epoch,
-    state: IndicatorState,
-    /// The newest file that the saved state includes; `None` until this ownership has saved it once.
-    saved: Option<CommitNumber>,
-    /// Computed, not yet in the lake, oldest first.
-    waiting: VecDeque<(BarsFile, Arc<[FeatureRow]>)>,
-    /// Rows that are in the lake, but not yet reported.
-    unreported: usize,
+    flow: FeatureFlow,
     reply_to: Recipient<FeaturesPublished>,
 }
 
@@ -69,7 +58,7 @@ impl IndicatorEngine {
 
     fn publish_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
         let Some(tracked) = self.partitions.get_mut(partition) else { return };
-        match tracked.publish_all(&self.lake, &self.outputs) {
+        match tracked.publish_all(&self.outputs) {
             Ok(()) => {}
             Err(error) if error.is_retriable() => {
                 warn!(%error, "features not possible now, nothing is lost; trying again in {RETRY:?}");
@@ -80,98 +69,22 @@ impl IndicatorEngine {
     }
 
     fn restore(&self, restore: &RestoreIndicators) -> Result<Tracked, StorageError> {
-        let partition = &restore.partition;
-        let entries = self.lake.entries(partition)?;
-        let oldest = entries.first().copied().unwrap_or(CommitNumber(1));
-        let saved = self.lake.load_indicators(partition)?.and_then(|bytes| match IndicatorState::from_bytes(&bytes) {
-            Ok(state) => Some(state),
-            Err(error) => {
-                warn!(%partition, %error, "the saved indicator state is unusable");
-                None
-            }
-        });
-        // Entries go only when the saved state includes them: a state older than the chain is of another lake. And a state is saved only
-        // when the features are in the lake: if somebody has removed them, they are made again.
-        let held = entries.iter().map(|number| Ok((*number, self.lake.read_entry(partition, *number)?)));
-        let held: Vec<(CommitNumber, Commit)> = held.collect::<Result<_, StorageError>>()?;
-        let complete = |state: &IndicatorState| {
-            let files = held.iter().filter(|(number, _)| *number <= state.last());
-            files
-                .filter_map(|(number, commit)| BarsFile::of(partition, *number, &commit.rows))
-                .all(|file| self.lake.has_features(&file))
-        };
-        let state = match saved.filter(|state| state.last().0 + 1 >= oldest.0 && complete(state)) {
-            Some(state) => state,
-            None => self.full_pass(partition, oldest)?,
-        };
-        let mut tracked = Tracked {
-            partition: partition.clone(),
+        Ok(Tracked {
+            partition: restore.partition.clone(),
             epoch: restore.epoch,
-            state,
-            saved: None,
-            waiting: VecDeque::new(),
-            unreported: 0,
+            flow: FeatureFlow::restore(&self.lake, &restore.partition)?,
             reply_to: restore.reply_to.clone(),
-        };
-        for (number, commit) in held {
-            tracked.take_in(number, &commit.rows);
-        }
-        Ok(tracked)
-    }
-
-    /// Over all published bars below the oldest entry of the chain: once, when there is no usable state.
-    fn full_pass(&self, partition: &TopicPartition, below: CommitNumber) -> Result<IndicatorState, StorageError> {
-        let last = CommitNumber(below.0.saturating_sub(1));
-        let bars = self.lake.bars_up_to(partition, last)?;
-        if !bars.is_empty() {
-            info!(%partition, bars = bars.len(), "computing the indicators anew from the lake");
-        }
-        Ok(IndicatorState::from_history(last, bars.iter()))
+        })
     }
 }
 
 impl Tracked {
-    /// Adds the rows of a file to what waits, unless the state includes it already.
-    fn take_in(&mut self, number: CommitNumber, bars: &[Bar]) {
-        if number <= self.state.last() {
-            return;
-        }
-        let rows: Arc<[FeatureRow]> = self.state.push_file(number, bars).into();
-        if let Some(file) = BarsFile::of(&self.partition, number, bars) {
-            self.waiting.push_back((file, rows));
-        }
-    }
-
-    /// Publishes what waits, oldest first; then saves the state if that is due, so that a saved state never includes a file whose
-    /// features are not in the lake.
-    fn publish_all(&mut self, lake: &Lake, outputs: &EngineOutputs) -> Result<(), StorageError> {
-        while let Some((file, rows)) = self.waiting.front() {
-            let outcome = lake.publish_features(file, rows)?;
-            debug!(?file, rows = rows.len(), ?outcome, "features");
-            if outcome == FeaturesOutcome::Published {
-                self.unreported += rows.len();
-            }
-            outputs.computed.do_send(FeaturesComputed(rows.clone()));
-            self.waiting.pop_front();
-        }
-        if self.saved.is_none_or(|saved| self.state.last().0 >= saved.0 + SAVE_EVERY) {
-            self.save(lake)?;
-        }
-        self.reply_to.do_send(FeaturesPublished {
-            partition: self.partition.clone(),
-            epoch: self.epoch,
-            published: self.state.last(),
-            saved: self.saved.unwrap_or(CommitNumber(0)),
-            rows: std::mem::take(&mut self.unreported),
-        });
-        Ok(())
-    }
-
-    fn save(&mut self, lake: &Lake) -> Result<(), StorageError> {
-        if self.waiting.is_empty() && self.saved != Some(self.state.last()) {
-            lake.save_indicators(&self.partition, &self.state.to_bytes())?;
-            self.saved = Some(self.state.last());
-        }
+    /// Publishes what waits and reports how far that came.
+    fn publish_all(&mut self, outputs: &EngineOutputs) -> Result<(), StorageError> {
+        let computed = |rows: &_| outputs.computed.do_send(FeaturesComputed(Clone::clone(rows)));
+        let FeatureProgress { published, saved, rows } = self.flow.publish_all(computed)?;
+        let (partition, epoch) = (self.partition.clone(), self.epoch);
+        self.reply_to.do_send(FeaturesPublished { partition, epoch, published, saved, rows });
         Ok(())
     }
 }
@@ -223,8 +136,9 @@ impl Handler<BarsCommitted> for IndicatorEngine {
         else {
             return;
         };
-        let idle = tracked.waiting.is_empty();
-        tracked.take_in(committed.file.number, &committed.rows);
+        Place::EngineCompute.reached();
+        let idle = tracked.flow.is_idle();
+        tracked.flow.take_in(committed.file.number, &committed.rows);
         if idle {
             self.publish_on(partition, ctx);
         }
@@ -259,10 +173,7 @@ impl Handler<SaveIndicators> for IndicatorEngine {
 
     fn handle(&mut self, _: SaveIndicators, _: &mut Self::Context) -> Self::Result {
         for tracked in self.partitions.values_mut() {
-            tracked
-                .publish_all(&self.lake, &self.outputs)
-                .and_then(|()| tracked.save(&self.lake))
-                .map_err(|e| e.to_string())?;
+            tracked.publish_all(&self.outputs).and_then(|()| tracked.flow.save()).map_err(|e| e.to_string())?;
         }
         Ok(())
     }

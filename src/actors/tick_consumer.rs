@@ -3,6 +3,7 @@
 //! Runs on an arbiter (thread) of its own and polls in slices: after each it looks at its mailbox. Credits bound what is under way to
 //! the windows; one barrier a partition is in flight, window ends passed meanwhile go into the next.
 
+mod ends;
 mod letters;
 mod owned;
 mod seldom;
@@ -24,6 +25,7 @@ use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 
+pub use ends::{Ends, held_up_to};
 pub use letters::LetterBox;
 pub use owned::{IdleRule, SpawnWindow, WindowHandle};
 use state::ConsumerState;
@@ -61,6 +63,8 @@ pub struct ConsumerParams {
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,
+    /// For a drain to the end.
+    pub ends: Ends,
     /// Embedded broker: how far reading is, so that producers are held back.
     pub backlog: Option<Backlog>,
 }

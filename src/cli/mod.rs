@@ -37,6 +37,8 @@ pub enum OutputFormat {
 
 /// Runs the program: parses the command line, runs one command, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "fail-points")]
+    let _armed = crate::fail_points::arm();
     let Args { command, common, run } = Args::parse();
     let outcome = match command {
         None => run::run(&common, &run),
@@ -60,7 +62,7 @@ fn settings_of(common: &Common) -> Result<Loaded, Outcome> {
 }
 
 fn refuse_bad_properties(loaded: &Loaded) -> Result<(), Outcome> {
-    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(format!("[kafka.properties]: {error}")))
+    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(error.to_string()))
 }
 
 fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {

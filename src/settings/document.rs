@@ -7,10 +7,11 @@ use config::{Map, Value, ValueKind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::client_properties::why_refused;
 use super::errors::{Findings, MOST_PROBLEMS};
 use super::kind::Kind;
 use super::place::Place;
-use super::schema::{self, CLIENT_PROPERTIES, Entry, Field, MAX_STOCKS, REQUIRED_OF_A_STOCK, STOCK_FIELDS};
+use super::schema::{self, Entry, Field, MAX_STOCKS, REQUIRED_OF_A_STOCK, STOCK_FIELDS};
 
 /// The sound values of one source. No `Debug`: may hold secrets.
 #[derive(Clone, Default)]
@@ -176,12 +177,8 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            if !CLIENT_PROPERTIES.contains(&property.as_str()) {
-                self.problem(
-                    at,
-                    &key,
-                    format!("this client property may not be set; allowed are {}", CLIENT_PROPERTIES.join(", ")),
-                );
+            if let Some(reason) = why_refused(&property) {
+                self.problem(at, &key, reason);
             } else if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
                 self.problem(at, &key, "must be 1 to 256 characters, none of them a control character");
             } else {

@@ -1,8 +1,10 @@
 //! Features files, one beside each bars file, and the indicators' saved state.
 
+use super::error::Action;
 use super::layout::{self, BarsFile, Dataset};
 use super::store::Beside;
 use super::{Lake, StorageError, parquet};
+use crate::fail_points::Place;
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::checkpoint::TopicPartition;
 
@@ -31,7 +33,9 @@ impl Lake {
         let bytes = parquet::encode_features(&file.partition, file.number, rows, self.compression());
         let bytes =
             bytes.map_err(|e| StorageError::Unwritable { path: self.store().locate(&to), reason: e.to_string() })?;
-        Ok(match self.store().publish_beside(&to, &bytes, &beside)? {
+        let published = self.store().publish_beside(&to, &bytes, &beside)?;
+        Place::EnginePublished.reached_in_io().map_err(|e| self.step_failed(&to, e))?;
+        Ok(match published {
             Beside::Done => FeaturesOutcome::Published,
             Beside::AlreadyThere => FeaturesOutcome::AlreadyThere,
             Beside::Gone => FeaturesOutcome::BarsGone,
@@ -54,7 +58,13 @@ impl Lake {
         file.extend(MAGIC);
         file.extend(crc32fast::hash(bytes).to_le_bytes());
         file.extend(bytes);
-        self.store().replace(&layout::indicators(partition), &file)
+        let path = layout::indicators(partition);
+        self.store().replace(&path, &file)?;
+        Place::EngineSaved.reached_in_io().map_err(|e| self.step_failed(&path, e))
+    }
+
+    fn step_failed(&self, path: &str, source: std::io::Error) -> StorageError {
+        StorageError::Io { action: Action::Sync, path: self.store().locate(path), source }
     }
 
     /// The saved indicator state; `None` when there is none, or it is damaged: it can be computed again from the bars.

@@ -5,7 +5,7 @@
 //! - [`lake`]: a lake opened by one process: identity, locks, what a partition has.
 //! - [`chain`]: ownership of one partition's numbered chain. Taking it, committing, forgetting.
 //! - [`mending`]: what a taker does about a damaged or missing newest entry.
-//! - [`features`]: features files and saved indicator state.
+//! - [`features`]: features files and saved indicator state; [`feature_flow`]: how they follow a chain.
 //! - [`reader`]: published files, for `show` and `verify`.
 //! - [`layout`]: every path and name of the lake.
 //! - [`store`]: the few operations all of the above is made of; [`posix`]: those on a local file system.
@@ -16,6 +16,7 @@
 
 pub mod chain;
 pub mod error;
+pub mod feature_flow;
 pub mod features;
 pub mod lake;
 pub mod layout;
@@ -30,7 +31,9 @@ mod testing;
 
 pub use chain::{Chain, CommitError};
 pub use error::StorageError;
+pub use feature_flow::{FeatureFlow, FeatureProgress};
 pub use features::FeaturesOutcome;
 pub use lake::{Lake, LakeIdentity, Sharing};
 pub use layout::{BarsFile, Dataset};
+pub use posix::{ProducersLock, Simulating, take_producers_lock};
 pub use reader::PublishedFile;

@@ -1,49 +1,73 @@
-//! A cluster that outlives the program: the embedded broker, hosted by the test.
+//! A cluster that outlives the program: mock brokers hosted by the test, or a real Kafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Headers;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::market::time::EventTime;
 
+use super::brokers::Brokers;
 use super::oracle::LogRecord;
 use super::program::PATIENCE;
 
 pub const DEAD_LETTERS: &str = "stockstream_dead_letters";
 
 pub struct Cluster {
-    broker: EmbeddedBroker,
+    /// `None`: a real Kafka.
+    brokers: Option<Brokers>,
+    bootstrap: String,
     producer: BaseProducer,
     /// One for all reading: to end a consumer takes a second.
     reader: BaseConsumer,
 }
 
 impl Cluster {
-    /// With an empty topic for dead letters.
+    /// One broker, with an empty topic for dead letters.
     pub fn start() -> Self {
-        let broker = EmbeddedBroker::start().unwrap();
-        broker.create_topic(DEAD_LETTERS, 1).unwrap();
-        let producer = producer(broker.bootstrap_servers());
-        let reader = reader(broker.bootstrap_servers());
-        Self { broker, producer, reader }
+        Self::of(1)
+    }
+
+    /// So many brokers.
+    pub fn of(count: i32) -> Self {
+        let brokers = Brokers::start(count);
+        brokers.create_topic(DEAD_LETTERS, 1);
+        let bootstrap = brokers.bootstrap();
+        let (producer, reader) = (producer(&bootstrap), reader(&bootstrap));
+        Self { brokers: Some(brokers), bootstrap, producer, reader }
+    }
+
+    /// A real Kafka at this address; the program makes the topics.
+    pub fn real(bootstrap: &str) -> Self {
+        let (producer, reader) = (producer(bootstrap), reader(bootstrap));
+        Self { brokers: None, bootstrap: bootstrap.to_owned(), producer, reader }
+    }
+
+    /// The mock brokers.
+    #[track_caller]
+    pub fn brokers(&self) -> &Brokers {
+        self.brokers.as_ref().expect("not of a real Kafka")
     }
 
     pub fn bootstrap(&self) -> &str {
-        self.broker.bootstrap_servers()
+        &self.bootstrap
     }
 
+    /// Nothing on a real Kafka: the program makes its topics there.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
-        self.broker.create_topic(topic, partitions).unwrap();
+        if let Some(brokers) = &self.brokers {
+            brokers.create_topic(topic, partitions);
+        }
     }
 
-    /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds.
+    /// Settings that lead a program here; further client properties may follow. A killed member leaves the group after two seconds,
+    /// of a real Kafka after six: it allows no less.
     pub fn settings(&self) -> String {
+        let session = if self.brokers.is_some() { 2000 } else { 6000 };
         format!(
-            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\n[kafka.properties]\n\"session.timeout.ms\" = 2000\n\"heartbeat.interval.ms\" = 300\n",
+            "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{}\"\n[kafka.properties]\n\"session.timeout.ms\" = {session}\n\"heartbeat.interval.ms\" = 300\n",
             self.bootstrap()
         )
     }
@@ -64,7 +88,7 @@ impl Cluster {
         self.producer.flush(PATIENCE).unwrap();
     }
 
-    /// The whole log of a partition.
+    /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
         read(&self.reader, topic, partition).into_iter().map(|(record, _)| record).collect()
     }
@@ -89,13 +113,21 @@ fn reader(bootstrap: &str) -> BaseConsumer {
     config.create().unwrap()
 }
 
-/// Every record of a partition, with its header `reason`.
+/// Every record that a partition's log holds, with its header `reason`.
 fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+    let deadline = Instant::now() + PATIENCE;
+    let (log_start, log_end) = loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok(bounds) => break bounds,
+            // An outage may just be over.
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
     let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
+    start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
     consumer.assign(&start).unwrap();
-    let mut records = Vec::new();
-    loop {
+    let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
+    while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
         match consumer.poll(PATIENCE).expect("the broker answers") {
             Ok(record) => {
                 let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
@@ -105,8 +137,18 @@ fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord,
                 let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
                 records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
             }
-            Err(KafkaError::PartitionEOF(_)) => return records,
+            // Of an earlier reading: the end is known.
+            Err(KafkaError::PartitionEOF(_)) => {}
+            // Of an outage that is over: the client connects again by itself.
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut,
+            )) => {}
             Err(error) => panic!("{error}"),
         }
     }
+    // Nothing is to be fetched until the next reading.
+    consumer.unassign().unwrap();
+    records
 }

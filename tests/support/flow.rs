@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use stockstream::kafka::topics::partition_of_key;
 use stockstream::market::bar::Bar;
+use stockstream::market::checkpoint::TopicPartition;
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
 use super::lake::{assert_same, bars, checkpoints};
-use super::oracle::{Counts, Facts, one_pass};
+use super::oracle::{Counts, Facts, LogRecord, one_pass};
 use super::program::{Program, Summary};
 use super::replays::sum;
 use super::ticks::STOCKS;
@@ -27,9 +28,14 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// `more` is settings before the stocks. No simulation runs, unless they say so.
+    /// One broker; `more` is settings before the stocks. No simulation runs.
     pub fn new(keyed: bool, more: &str) -> Self {
-        let (cluster, dir) = (Cluster::start(), TempDir::new().unwrap());
+        Self::on(Cluster::start(), keyed, &format!("[producer]\nenabled = false\n{more}"))
+    }
+
+    /// `more` is settings before the stocks; it may begin with properties of the Kafka clients.
+    pub fn on(cluster: Cluster, keyed: bool, more: &str) -> Self {
+        let dir = TempDir::new().unwrap();
         let layout = if keyed {
             cluster.create_topic("stock_ticks", PARTITIONS);
             "layout = \"keyed\"\npartitions = 3\n"
@@ -40,7 +46,7 @@ impl Flow {
         let stocks = STOCKS.map(|symbol| format!("[[stocks]]\nsymbol = \"{symbol}\"\ninitial_price = 1.0\n")).concat();
         let settings = cluster.settings();
         let (kafka, properties) = settings.split_at(settings.find("[kafka.properties]").unwrap());
-        let settings = format!("{kafka}{layout}{properties}[producer]\nenabled = false\n{more}{stocks}");
+        let settings = format!("{kafka}{layout}{properties}{more}{stocks}");
         std::fs::write(dir.path().join("cluster.toml"), settings).unwrap();
         Self { cluster, dir, keyed }
     }
@@ -57,6 +63,11 @@ impl Flow {
     /// Reads everything that is published and stops.
     pub fn until_end(&self) -> Summary {
         self.program(&["run", "--until-end"]).run().summary()
+    }
+
+    /// The whole log of every partition, one after the other.
+    pub fn logs(&self) -> Vec<Vec<LogRecord>> {
+        self.partitions().into_iter().map(|(topic, partition)| self.cluster.log(topic, partition)).collect()
     }
 
     pub fn partition_of(&self, line: &[u8]) -> (&str, i32) {
@@ -88,9 +99,14 @@ impl Flow {
 
     /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
     pub fn oracle(&self) -> (Vec<Bar>, Counts) {
+        self.oracle_over(|partition| self.cluster.log(&partition.topic, partition.partition))
+    }
+
+    /// The same over these logs: the cluster may have lost a part of its own.
+    pub fn oracle_over(&self, log_of: impl Fn(&TopicPartition) -> Vec<LogRecord>) -> (Vec<Bar>, Counts) {
         let (mut bars, mut counts) = (Vec::new(), Counts::default());
         for (partition, checkpoint) in checkpoints(&self.lake()) {
-            let mut log = self.cluster.log(&partition.topic, partition.partition);
+            let mut log = log_of(&partition);
             log.retain(|record| record.offset < checkpoint.cut.0);
             let outcome = one_pass(&log, &Facts::of(&checkpoint));
             let committed = checkpoint.counters;

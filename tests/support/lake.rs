@@ -1,7 +1,7 @@
 //! A lake, read as a stranger would, and what must hold of every lake.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stockstream::indicators::feature_row::FeatureRow;
 use stockstream::indicators::stock::StockIndicators;
@@ -96,4 +96,19 @@ pub fn commits(dir: &Path) -> u64 {
         Ok::<_, stockstream::storage::StorageError>(sum)
     };
     count().unwrap_or(0)
+}
+
+/// Files below the lake that are not finished.
+pub fn temporaries(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(temporaries(&path));
+        }
+    }
+    found
 }

@@ -24,11 +24,15 @@ use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
-use crate::actors::partition_taker::PartitionTaker;
-use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer, WindowHandle};
+use crate::actors::partition_taker::{PartitionTaker, TakeRules};
+use crate::actors::tick_consumer::{
+    ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, WindowHandle, held_up_to,
+};
 use crate::actors::wall_clock::WallClock;
+use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
+use crate::messages::live::RetentionMeasured;
 use crate::settings::Settings;
 
 /// The running actors between the log and the lake.
@@ -37,6 +41,7 @@ pub struct Pipeline {
     /// For whoever produces ticks.
     pub producers: Arbiter,
     others: Vec<Arbiter>,
+    _retention: RetentionWatch,
 }
 
 /// Starts everything but the producers, from the lake up to the log.
@@ -50,10 +55,15 @@ pub fn spawn_pipeline(
     coordinator: &Addr<Coordinator>,
 ) -> Result<Pipeline, StartError> {
     let rules = settings.market.rules;
-    let taker = Arc::new(PartitionTaker::new(ground.lake.clone(), rules, ground.log.clone()));
+    let on_gap = settings.kafka.on_gap;
+    let taker = PartitionTaker::new(ground.lake.clone(), TakeRules { bars: rules, log: ground.log.clone(), on_gap });
+    let taker = Arc::new(taker);
     let take = taker.clone();
-    let source =
-        KafkaSource::connect(&settings.kafka, &ground.bootstrap, Box::new(move |partition| take.take(partition)))?;
+    let take = Box::new(move |partition: &_, log| take.take(partition, log));
+    let source = KafkaSource::connect(&settings.kafka, &ground.bootstrap, take)?;
+    let shown: Recipient<RetentionMeasured> = live.clone().recipient();
+    let report = Box::new(move |nearest| shown.do_send(RetentionMeasured(nearest)));
+    let retention = RetentionWatch::start(&settings.kafka, &ground.bootstrap, source.needed(), LOOK_INTERVAL, report)?;
 
     let features = Arbiter::new();
     let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
@@ -93,6 +103,7 @@ pub fn spawn_pipeline(
         wall: WallClock::start(),
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
+        ends: Ends::new(held_up_to(ground.lake.clone())),
         backlog: ground.backlog.clone(),
     };
     let letter_box = LetterBox {
@@ -112,7 +123,12 @@ pub fn spawn_pipeline(
     });
 
     let others = vec![reading, windows, writing, features];
-    Ok(Pipeline { stages: Stages { consumer, writer, engine }, producers: Arbiter::new(), others })
+    Ok(Pipeline {
+        stages: Stages { consumer, writer, engine },
+        producers: Arbiter::new(),
+        others,
+        _retention: retention,
+    })
 }
 
 impl Pipeline {

@@ -11,6 +11,7 @@ use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
 use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
+use crate::fail_points::Place;
 use crate::kafka::dead_letters::DeadLetter;
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
@@ -18,7 +19,7 @@ use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
 use crate::market::symbol::Symbol;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
-use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
+use crate::messages::lifecycle::{DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil};
 use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
@@ -94,6 +95,7 @@ impl ConsumerState {
                 if self.owned[at].ends_before(offset) {
                     return;
                 }
+                Place::ConsumerRead.reached();
                 match self.owned[at].read(Record { offset, timestamp, payload }) {
                     Verdict::Tick(..) | Verdict::Replayed => {}
                     Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
@@ -227,7 +229,7 @@ impl ConsumerState {
                 },
             }
         }
-        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.has_all_expected() {
+        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.nothing_is_missing() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
         }
@@ -237,25 +239,34 @@ impl ConsumerState {
         }
     }
 
-    /// Whether no partition is still to come that a drain to the end has to read.
-    fn has_all_expected(&self) -> bool {
-        let expected = || self.stocks.values().collect::<BTreeSet<_>>().len();
-        self.draining.is_none_or(|drain| drain.read != ReadUntil::End) || self.owned.len() >= expected()
+    /// Whether no partition is still to come that a drain to the end has to read, or others have to.
+    fn nothing_is_missing(&mut self) -> bool {
+        let Some(DrainStream { read: ReadUntil::End, open_windows }) = self.draining else { return true };
+        let expected: BTreeSet<&TopicPartition> = self.stocks.values().collect();
+        if self.owned.len() >= expected.len() || open_windows == OpenWindows::Close {
+            return self.owned.len() >= expected.len();
+        }
+        let is_ours = |partition: &TopicPartition| self.owned.iter().any(|owned| owned.partition == *partition);
+        let missing = expected.into_iter().filter(|partition| !is_ours(partition)).cloned();
+        self.params.ends.are_reached(missing, self.epoch.0, Instant::now())
     }
 
-    /// Where a drain ends is asked once a partition, when it begins or when the partition comes.
+    /// Where a drain ends is asked once a partition, when it begins.
     fn find_ends(&mut self, source: &mut dyn RecordSource) {
         let Some(drain) = self.draining else { return };
+        if drain.read == ReadUntil::End {
+            self.params.ends.ask(self.stocks.values(), |partition| match source.log_end(partition, LOG_END_PATIENCE) {
+                Ok(end) => Some(end),
+                Err(error) => {
+                    warn!(%error, "asking again");
+                    None
+                }
+            });
+        }
         for owned in self.owned.iter_mut().filter(|owned| owned.read_until.is_none()) {
             owned.read_until = match drain.read {
                 ReadUntil::Here => Some(owned.cursor.position()),
-                ReadUntil::End => match source.log_end(&owned.partition, LOG_END_PATIENCE) {
-                    Ok(end) => Some(end),
-                    Err(error) => {
-                        warn!(%error, "asking again");
-                        None
-                    }
-                },
+                ReadUntil::End => self.params.ends.of(&owned.partition),
             };
         }
     }

@@ -70,6 +70,8 @@ struct Setup {
     consumer: Addr<TickConsumer>,
     script: Arc<Mutex<Script>>,
     letters: Arc<Mutex<Letters>>,
+    /// Up to where the lake holds the partitions of others.
+    held: Arc<Mutex<Option<NextOffset>>>,
     windows: mpsc::UnboundedReceiver<(Symbol, ToWindow)>,
     taken: Probe<PartitionTaken>,
     lost: Probe<PartitionLost>,
@@ -102,6 +104,8 @@ impl Setup {
         let (lake, dir) = lake();
         let script = Arc::new(Mutex::new(Script::default()));
         let letters = Arc::new(Mutex::new(Letters::default()));
+        let held = Arc::new(Mutex::new(None));
+        let told = held.clone();
         let (sender, windows) = mpsc::unbounded_channel();
         let params = ConsumerParams {
             commit_every,
@@ -112,6 +116,7 @@ impl Setup {
                 let window = FakeWindow(symbol.clone(), sender.clone()).start();
                 WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
             }),
+            ends: Ends::new(Box::new(move |_| *told.lock().unwrap())),
             backlog: None,
         };
         let letter_box = LetterBox { send: letter_box(letters.clone()), forget: Box::new(|_| {}) };
@@ -127,6 +132,7 @@ impl Setup {
             consumer,
             script,
             letters,
+            held,
             windows,
             taken: taken_probe,
             lost: lost_probe,

@@ -9,10 +9,11 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
-use super::{RecordSource, SourceError, SourceEvent, TakePartition};
+use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
+use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
@@ -36,6 +37,7 @@ pub struct KafkaSource {
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
     inquirer: AdminClient<QuietContext>,
     take: TakePartition,
+    needed: NeededOffsets,
     slots: Vec<Slot>,
     /// By topic and number as librdkafka tells them; emptied when the assignment changes.
     by_id: FxHashMap<(usize, i32), usize>,
@@ -55,7 +57,21 @@ impl KafkaSource {
             .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
         let inquirer = client::create(&client::common_config(settings, bootstrap), QuietContext::default())?;
         let native = EndsAside::new(native);
-        Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
+        Ok(Self {
+            native,
+            inquirer,
+            take,
+            needed: NeededOffsets::default(),
+            slots: Vec::new(),
+            by_id: FxHashMap::default(),
+            last: None,
+            paused: false,
+        })
+    }
+
+    /// The oldest offset that each assigned partition still needs, kept up to date.
+    pub fn needed(&self) -> NeededOffsets {
+        self.needed.clone()
     }
 
     fn on_record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
@@ -108,6 +124,7 @@ impl KafkaSource {
         self.forget_ids();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
+        tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
             let (next, refused) = match self.decide_start(&partition, deadline) {
@@ -134,26 +151,23 @@ impl KafkaSource {
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
-        let start =
-            (self.take)(partition).map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
-        let (log_start, log_end) = self.log_bounds(partition, deadline)?;
-        if log_start <= start.needed && start.needed <= log_end {
-            Ok(start.wanted.min(start.needed).max(log_start))
+        let log = self.log_bounds(partition, deadline)?;
+        let start = (self.take)(partition, log)
+            .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
+        if log.hold(start.needed) {
+            self.needed.set(partition, start.needed);
+            Ok(start.wanted.min(start.needed).max(log.start))
         } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log_start, log_end })
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log })
         }
     }
 
     /// Tries until the deadline: a leader may be moving at this very moment.
-    fn log_bounds(
-        &self,
-        partition: &TopicPartition,
-        deadline: Instant,
-    ) -> Result<(NextOffset, NextOffset), SourceError> {
+    fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
             match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
-                Ok((start, end)) => return Ok((NextOffset(start), NextOffset(end))),
+                Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),
             }
@@ -165,6 +179,7 @@ impl KafkaSource {
         for (topic, number) in list.iter() {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
+                self.needed.forget(&slot.partition);
                 if !slot.refused {
                     sink(SourceEvent::Revoked(slot.partition));
                 }
@@ -258,6 +273,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
+        self.needed.set(partition, next);
         let mut list = TopicPartitionList::with_capacity(1);
         let done = list
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{FILE_MODE, failed, make_dirs};
+use crate::fail_points::Place;
 use crate::storage::StorageError;
 use crate::storage::error::Action;
 use crate::storage::layout::TEMPORARY;
@@ -28,8 +29,10 @@ impl Temporary {
             if !is_ours || temporary.file.metadata().map_err(failed(Action::Open, &temporary.path))?.nlink() == 0 {
                 continue;
             }
-            temporary.file.write_all(bytes).map_err(failed(Action::Write, &temporary.path))?;
-            temporary.file.sync_all().map_err(failed(Action::Sync, &temporary.path))?;
+            let written = Place::StoreWrite.reached_in_io().and_then(|()| temporary.file.write_all(bytes));
+            written.map_err(failed(Action::Write, &temporary.path))?;
+            let synced = Place::StoreSync.reached_in_io().and_then(|()| temporary.file.sync_all());
+            synced.map_err(failed(Action::Sync, &temporary.path))?;
             return Ok(temporary);
         }
     }
