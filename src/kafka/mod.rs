@@ -4,6 +4,7 @@
 //! does, and is therefore asked for in so many words, stands beside each use.
 
 pub mod backlog;
+mod bounds;
 pub mod client;
 mod client_log;
 pub mod dead_letters;

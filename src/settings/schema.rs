@@ -126,9 +126,15 @@ pub(super) fn entry(path: &str) -> Entry {
     }
 }
 
+/// A longer name is no misspelt one, and to compare it takes time.
+const LONGEST_GUESS: usize = 100;
+
 /// Why an unknown key is refused, with the known one that was likely meant.
 pub(super) fn unknown<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    if given.len() > LONGEST_GUESS {
+        return "there is no such key".into();
+    }
     let closest = known
         .map(|key| {
             let misplaced = last(key) == last(given);

@@ -2,11 +2,20 @@
 //! of a few steps and in many random orders of many. And the same with one rule broken, which must be found: a test that cannot
 //! fail shows nothing. `docs/PROTOCOL.md` says what is covered.
 
+mod actors;
 mod core_broken;
 mod core_search;
+mod disk;
+mod disk_broken;
+mod model_store;
+mod names;
 mod reader;
+mod steps;
+mod storm;
 #[path = "../support/mod.rs"]
 mod support;
+mod turn;
+mod world;
 
 use stockstream::market::checkpoint::BarRules;
 use stockstream::market::time::{Span, WindowSize};

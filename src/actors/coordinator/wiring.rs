@@ -79,7 +79,7 @@ pub fn spawn_pipeline(
         failed: coordinator.clone().recipient(),
     };
     let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
-        BarWriter::new(outputs, Box::new(move |partition| letters.acknowledged(partition)))
+        BarWriter::new(outputs, Box::new(move |partition, cut| letters.settled(partition, cut)))
     });
 
     let windows = Arbiter::new();
