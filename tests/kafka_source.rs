@@ -93,13 +93,13 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
 fn a_partition_that_is_not_taken_is_not_read_also_not_after_a_resume() {
     let (broker, publisher) = broker(&["t"]);
     publish_numbers(&publisher, "t", 0..5);
-    let take = |_: &TopicPartition| Err(TakeRefused("the lake is another's".into()));
+    let take = |_: &TopicPartition| Err(TakeRefused::ForGood("the lake is another's".into()));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], Box::new(take));
     reader.until(|seen| !seen.is_empty());
     reader.source.resume();
     publish_numbers(&publisher, "t", 5..10);
     (0..20).for_each(|_| reader.poll());
-    let reason = TakeRefused("the lake is another's".into());
+    let reason = TakeRefused::ForGood("the lake is another's".into());
     let partition = TopicPartition::new("t", 0);
     assert_eq!(reader.seen, [Seen::Error(SourceError::Refused { partition, reason })]);
     reader.close();

@@ -27,7 +27,12 @@ pub struct PartitionTaker {
 
 impl From<StorageError> for TakeRefused {
     fn from(error: StorageError) -> Self {
-        Self(error.to_string())
+        let text = error.to_string();
+        match error {
+            _ if error.is_retriable() => Self::ForNow(text),
+            StorageError::Io { .. } => Self::ByDisk(text),
+            _ => Self::ForGood(text),
+        }
     }
 }
 
@@ -66,14 +71,14 @@ fn start_from(
     let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = log;
     let Some(newest) = newest else { return Ok(Checkpoint::genesis(*rules, cluster)) };
     if let Some(change) = changed_rule(&newest.rules, rules) {
-        return Err(TakeRefused(format!(
+        return Err(TakeRefused::ForGood(format!(
             "the lake was made with {change}: bars of two kinds must not mix; set it back in the settings, or use another lake directory"
         )));
     }
     match log {
         _ if newest.log.cluster == *cluster => Ok(newest),
         LogOfRun::Embedded { .. } => Ok(newest.on_new_log(cluster)),
-        LogOfRun::Cluster { .. } => Err(TakeRefused(format!(
+        LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
         ))),

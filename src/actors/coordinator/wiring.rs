@@ -4,11 +4,14 @@
 //! arbiter   actor             says to
 //! consumer  TickConsumer      BarWindow (ticks, barriers), BarWriter (barriers, ownership), Coordinator, LiveFeed (lag)
 //! windows   BarWindow ...     BarWriter (answers), LiveFeed (open bars)
-//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (failures)
-//! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (failures)
+//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (restarts)
+//! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (restarts)
 //! main      Coordinator, LiveFeed
 //! producers TickProducer ..., or ReplayProducer
 //! ```
+//!
+//! What fails for one partition is told to the coordinator, who passes it on to the consumer: it owns the partitions and takes that one
+//! again.
 //!
 //! Consumer, writer and features wait for network or disk, so each has a thread of its own. Answers go to the address that came
 //! with the question; so the pipeline is built from its end to its beginning.
@@ -20,13 +23,16 @@ use actix::prelude::*;
 use super::Coordinator;
 use super::ground::{Ground, StartError};
 use super::stopping::Stages;
+use super::window_thread::WindowThread;
 use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::partition_taker::PartitionTaker;
-use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer, WindowHandle};
+use crate::actors::pulse::Pulse;
+use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer};
 use crate::actors::wall_clock::WallClock;
+use crate::kafka::client::session_timeout;
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
 use crate::settings::Settings;
@@ -36,6 +42,8 @@ pub struct Pipeline {
     pub stages: Stages,
     /// For whoever produces ticks.
     pub producers: Arbiter,
+    pub writer_pulse: Pulse,
+    windows: WindowThread,
     others: Vec<Arbiter>,
 }
 
@@ -56,8 +64,8 @@ pub fn spawn_pipeline(
         KafkaSource::connect(&settings.kafka, &ground.bootstrap, Box::new(move |partition| take.take(partition)))?;
 
     let features = Arbiter::new();
-    let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
-    let outputs = EngineOutputs { computed: live.clone().recipient(), failed };
+    let (lake, restart) = (ground.lake.clone(), coordinator.clone().recipient());
+    let outputs = EngineOutputs { computed: live.clone().recipient(), restart };
     let engine = IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
 
     let writing = Arbiter::new();
@@ -66,20 +74,18 @@ pub fn spawn_pipeline(
         restore: engine.clone().recipient(),
         bars: engine.clone().recipient(),
         lost: engine.clone().recipient(),
-        failed: coordinator.clone().recipient(),
+        restart: coordinator.clone().recipient(),
     };
     let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
         BarWriter::new(outputs, Box::new(move |partition| letters.acknowledged(partition)))
     });
 
-    let windows = Arbiter::new();
-    let handle = windows.handle();
+    let windows = WindowThread::start();
+    let (thread, watched, stuck_after) = (windows.clone(), windows.clone(), settings.supervision.stuck_after);
     let (answers, shown) = (writer.clone().recipient(), live.clone().recipient());
     let spawn_window = Box::new(move |symbol: &Symbol| {
         let (symbol, answers, shown) = (symbol.clone(), answers.clone(), shown.clone());
-        let window =
-            BarWindow::start_in_arbiter(&handle, move |_| BarWindow::new(symbol, rules.window, answers, shown));
-        WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
+        thread.spawn(move || BarWindow::new(symbol, rules.window, answers, shown))
     });
 
     let reading = Arbiter::new();
@@ -93,6 +99,8 @@ pub fn spawn_pipeline(
         wall: WallClock::start(),
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
+        replace_stuck_windows: Box::new(move || watched.replace_if_stuck(stuck_after)),
+        after_fencing: session_timeout(&settings.kafka),
         backlog: ground.backlog.clone(),
     };
     let letter_box = LetterBox {
@@ -106,13 +114,16 @@ pub fn spawn_pipeline(
         drained: coordinator.clone().recipient(),
         failed: coordinator.clone().recipient(),
         lag: live.clone().recipient(),
+        restarts: writer.clone().recipient(),
     };
     let consumer = TickConsumer::start_in_arbiter(&reading.handle(), move |_| {
         TickConsumer::new(Box::new(source), params, letter_box, outputs)
     });
 
-    let others = vec![reading, windows, writing, features];
-    Ok(Pipeline { stages: Stages { consumer, writer, engine }, producers: Arbiter::new(), others })
+    let writer_pulse = Pulse::of(writing.handle());
+    let others = vec![reading, writing, features];
+    let stages = Stages { consumer, writer, engine };
+    Ok(Pipeline { stages, producers: Arbiter::new(), writer_pulse, windows, others })
 }
 
 impl Pipeline {
@@ -133,5 +144,6 @@ impl Pipeline {
             // A thread that panicked has said so already.
             let _panicked = arbiter.join();
         }
+        self.windows.join();
     }
 }

@@ -1,6 +1,8 @@
 //! The consumer's partitions and what is done with each event of its source.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use actix::Recipient;
@@ -9,6 +11,7 @@ use tracing::{info, warn};
 
 use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
+use super::restarts::Restarts;
 use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
 use crate::fail_points::Place;
@@ -24,6 +27,7 @@ use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 use crate::storage::Chain;
+use crate::supervision::{guarded, panicked};
 
 /// Hands over what was taken when the source assigned a partition.
 pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoint)> + Send>;
@@ -36,25 +40,27 @@ const LAG_INTERVAL: Duration = Duration::from_millis(500);
 const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct ConsumerState {
-    params: ConsumerParams,
-    outputs: ConsumerOutputs,
+    pub(super) params: ConsumerParams,
+    pub(super) outputs: ConsumerOutputs,
     /// The consumer's own address, known once it runs.
     replies: Option<Recipient<BarrierCommitted>>,
-    owned: Vec<OwnedPartition>,
+    pub(super) owned: Vec<OwnedPartition>,
     epoch: Epoch,
     /// Partition of every stock that was ever followed: a removed one's open windows still close.
     stocks: BTreeMap<Symbol, TopicPartition>,
     topics: BTreeSet<String>,
     fed: BTreeSet<TopicPartition>,
     draining: Option<DrainStream>,
-    drained: bool,
+    pub(super) drained: bool,
     lag_due: Instant,
     letters: Letters,
     seldom: Seldom,
+    pub(super) restarts: Restarts,
 }
 
 impl ConsumerState {
     pub fn new(params: ConsumerParams, letters: LetterBox, outputs: ConsumerOutputs) -> Self {
+        let restarts = Restarts::new(params.after_fencing);
         Self {
             params,
             outputs,
@@ -69,6 +75,7 @@ impl ConsumerState {
             lag_due: Instant::now(),
             letters: Letters::new(letters),
             seldom: Seldom::default(),
+            restarts,
         }
     }
 
@@ -81,7 +88,9 @@ impl ConsumerState {
         let mut records = 0;
         let mut at = usize::MAX;
         let now = Instant::now();
-        source.poll(max, wait, &mut |event| match event {
+        // The partition whose record is being judged: whose panic it is.
+        let judged = Cell::new(None);
+        let mut sink = |event: SourceEvent<'_>| match event {
             SourceEvent::Record { partition, offset, timestamp, key, payload } => {
                 records += 1;
                 // Records come in runs of one partition.
@@ -95,6 +104,7 @@ impl ConsumerState {
                 if self.owned[at].ends_before(offset) {
                     return;
                 }
+                judged.set(Some(at));
                 Place::ConsumerRead.reached();
                 match self.owned[at].read(Record { offset, timestamp, payload }) {
                     Verdict::Tick(..) | Verdict::Replayed => {}
@@ -104,31 +114,51 @@ impl ConsumerState {
                         at = usize::MAX;
                     }
                 }
+                judged.set(None);
             }
             other => {
                 at = usize::MAX;
                 self.on_event(other);
             }
-        });
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| source.poll(max, wait, &mut sink)));
+        if let Err(panic) = polled {
+            // The source had counted the record as given before the sink saw it, and is whole.
+            match judged.get().map(|at| self.owned[at].partition.clone()) {
+                Some(partition) => self.restart(&partition, panicked(panic.as_ref())),
+                None => resume_unwind(panic),
+            }
+        }
         records
     }
 
     fn on_event(&mut self, event: SourceEvent<'_>) {
         match event {
-            SourceEvent::Assigned(partition) => self.take(partition),
-            SourceEvent::Revoked(partition) => self.lose(&partition),
+            SourceEvent::Assigned(partition) => {
+                self.restarts.forget(partition);
+                self.take(partition);
+            }
+            SourceEvent::Revoked(partition) => {
+                self.restarts.forget(&partition);
+                self.lose(&partition);
+            }
             SourceEvent::EndOfPartition(partition, end) => {
                 if let Some(owned) = self.find(partition) {
                     owned.reached_end(end);
                 }
             }
-            SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
-            SourceEvent::Error(error) => {
-                if self.seldom.may_say("trouble") {
-                    warn!(%error, "kafka is in trouble; going on");
-                }
-            }
+            SourceEvent::Error(error) => self.failed(&error),
             SourceEvent::Record { .. } => {}
+        }
+    }
+
+    /// Whatever the source could not do: it is tried again, or said, or the end.
+    pub(super) fn failed(&mut self, error: &SourceError) {
+        match (error.may_be_taken_again(), error.partition()) {
+            (Some(reason), Some(partition)) => self.restart(partition, reason),
+            _ if error.is_fatal() => self.fail(error),
+            _ if self.seldom.may_say("trouble") => warn!(%error, "kafka is in trouble; going on"),
+            _ => {}
         }
     }
 
@@ -156,7 +186,7 @@ impl ConsumerState {
         self.letters.send(&letter);
     }
 
-    fn take(&mut self, partition: &TopicPartition) {
+    pub(super) fn take(&mut self, partition: &TopicPartition) {
         let Some((chain, checkpoint)) = (self.params.collect)(partition) else {
             let reason = format!("{partition} was assigned but not taken");
             return self.outputs.failed.do_send(PipelineFailed(reason));
@@ -172,7 +202,7 @@ impl ConsumerState {
         }
     }
 
-    fn lose(&mut self, partition: &TopicPartition) {
+    pub(super) fn lose(&mut self, partition: &TopicPartition) {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
@@ -185,12 +215,18 @@ impl ConsumerState {
     }
 
     pub fn flush(&mut self, credits: &Credits) {
+        let backlog = &self.params.backlog;
+        let mut failed = Vec::new();
         for owned in &mut self.owned {
-            owned.flush(credits);
-            if let Some(backlog) = &self.params.backlog {
-                backlog.read_up_to(&owned.partition, owned.cursor.position());
-            }
+            let flushed = guarded(|| {
+                owned.flush(credits);
+                if let Some(backlog) = backlog {
+                    backlog.read_up_to(&owned.partition, owned.cursor.position());
+                }
+            });
+            failed.extend(flushed.err().map(|reason| (owned.partition.clone(), reason)));
         }
+        self.restart_each(failed);
     }
 
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
@@ -214,8 +250,9 @@ impl ConsumerState {
         };
         let barriers = &self.outputs.barriers;
         let mut finished = 0;
+        let mut failed = Vec::new();
         for owned in &mut self.owned {
-            match owned.next_step(&rules, now) {
+            let stepped = guarded(|| match owned.next_step(&rules, now) {
                 Step::ReadOn => {}
                 Step::Finished => finished += 1,
                 // A commit counts the dead letters below its cut: they go first.
@@ -227,8 +264,10 @@ impl ConsumerState {
                     Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers, now),
                     _ => owned.is_not_silent(now),
                 },
-            }
+            });
+            failed.extend(stepped.err().map(|reason| (owned.partition.clone(), reason)));
         }
+        self.restart_each(failed);
         if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.has_all_expected() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
@@ -263,10 +302,6 @@ impl ConsumerState {
     }
 
     fn measure_lag(&self, source: &dyn RecordSource) {
-        if let Some(dead) = self.owned.iter().find_map(OwnedPartition::dead_window) {
-            let reason = format!("the window actor of {dead} died; this is a defect, the log above says where");
-            self.outputs.failed.do_send(PipelineFailed(reason));
-        }
         let behind = |owned: &OwnedPartition| {
             let end = source.fetched_end(&owned.partition).unwrap_or_default();
             (end.0 - owned.cursor.position().0).max(0).unsigned_abs()

@@ -20,14 +20,40 @@ use crate::settings::KafkaSettings;
 /// How long an assignment may wait for the brokers, for all its partitions together.
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for a restart: the other partitions wait meanwhile.
+const RESTART_PATIENCE: Duration = Duration::from_secs(3);
+
 /// A pause between two tries.
 const MOMENT: Duration = Duration::from_millis(50);
 
 struct Slot {
     partition: TopicPartition,
     next: NextOffset,
-    /// In name only: not read.
-    refused: bool,
+    /// In name only: not read until it is restarted.
+    held: bool,
+    /// Where a restart has gone back from, until the first record from before there comes. What was fetched for the old position lies at
+    /// or above it, and would look like the next record after a gap.
+    back_from: Option<NextOffset>,
+}
+
+impl Slot {
+    /// Whether this is what is to be read next, and not what is left of an old assignment or position.
+    fn takes(&mut self, offset: i64) -> bool {
+        if self.held || offset < self.next.0 || self.back_from.is_some_and(|from| offset >= from.0) {
+            return false;
+        }
+        self.back_from = None;
+        self.next = NextOffset(offset + 1);
+        true
+    }
+
+    /// Goes on here, perhaps back.
+    fn restart(&mut self, next: NextOffset) {
+        let newest = self.back_from.map_or(self.next, |from| from.max(self.next));
+        self.back_from = (next < newest).then_some(newest);
+        self.next = next;
+        self.held = false;
+    }
 }
 
 /// A member of a consumer group.
@@ -68,11 +94,9 @@ impl KafkaSource {
             },
         };
         let slot = &mut self.slots[index];
-        // An old assignment's record can still come: it is not what this assignment reads next.
-        if slot.refused || record.offset() < slot.next.0 {
+        if !slot.takes(record.offset()) {
             return;
         }
-        slot.next = NextOffset(record.offset() + 1);
         sink(SourceEvent::Record {
             partition: &slot.partition,
             offset: record.offset(),
@@ -110,7 +134,7 @@ impl KafkaSource {
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
-            let (next, refused) = match self.decide_start(&partition, deadline) {
+            let (next, held) = match self.decide_start(&partition, deadline) {
                 Ok(next) => {
                     list.set_offset(index, next.0);
                     sink(SourceEvent::Assigned(&partition));
@@ -122,15 +146,15 @@ impl KafkaSource {
                     (NextOffset(0), true)
                 }
             };
-            self.slots.push(Slot { partition, next, refused });
+            self.slots.push(Slot { partition, next, held, back_from: None });
         }
         if let Err(error) = self.native.assign(&list) {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the assignment was refused: {error}"))));
         }
         // A pause outlives an assignment inside librdkafka: say again for each what is meant now.
         let new = &self.slots[first..];
-        self.set_paused(new.iter().filter(|slot| self.paused || slot.refused), Flow::Pause);
-        self.set_paused(new.iter().filter(|slot| !self.paused && !slot.refused), Flow::Resume);
+        self.set_paused(new.iter().filter(|slot| self.paused || slot.held), Flow::Pause);
+        self.set_paused(new.iter().filter(|slot| !self.paused && !slot.held), Flow::Resume);
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
@@ -165,9 +189,7 @@ impl KafkaSource {
         for (topic, number) in list.iter() {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
-                if !slot.refused {
-                    sink(SourceEvent::Revoked(slot.partition));
-                }
+                sink(SourceEvent::Revoked(slot.partition));
             }
         }
         if let Err(error) = self.native.unassign(list) {
@@ -175,11 +197,18 @@ impl KafkaSource {
         }
     }
 
-    fn on_end(&self, topic: &str, number: i32, offset: i64, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        let Some(slot) = self.index_of(topic, number).map(|index| &self.slots[index]) else { return };
-        if !slot.refused && offset >= slot.next.0 {
-            sink(SourceEvent::EndOfPartition(&slot.partition, NextOffset(offset)));
+    fn on_end(&mut self, topic: &str, number: i32, offset: i64, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        let Some(slot) = self.index_of(topic, number).map(|index| &mut self.slots[index]) else { return };
+        if slot.held || offset < slot.next.0 {
+            return;
         }
+        // What had been read before is no longer there.
+        if slot.back_from.is_some() {
+            slot.held = true;
+            let (partition, next) = (slot.partition.clone(), slot.next);
+            return sink(SourceEvent::Error(SourceError::LogMoved { partition, next }));
+        }
+        sink(SourceEvent::EndOfPartition(&slot.partition, NextOffset(offset)));
     }
 
     fn on_failure(&mut self, failure: Failure, sink: &mut dyn FnMut(SourceEvent<'_>)) {
@@ -188,12 +217,23 @@ impl KafkaSource {
         let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
         let error = SourceError::classify(failure, next);
         if let (Some(slot), true) = (slot, error.ends_partition()) {
-            if slot.refused {
+            if slot.held {
                 return;
             }
-            slot.refused = true;
+            slot.held = true;
         }
         sink(SourceEvent::Error(error));
+    }
+
+    /// Unlike a change of the assignment this touches neither the group nor other partitions, under any protocol. The client drops what it
+    /// has fetched for the old position.
+    fn seek(&self, partition: &TopicPartition, next: NextOffset) -> Result<(), SourceError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        let sought = list
+            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
+            .and_then(|()| self.native.consumer().seek_partitions(list, RESTART_PATIENCE));
+        let sought = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        sought.map_err(|error| SourceError::no_answer(partition, &error))
     }
 
     fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
@@ -254,7 +294,27 @@ impl RecordSource for KafkaSource {
 
     fn resume(&mut self) {
         self.paused = false;
-        self.set_paused(self.slots.iter().filter(|slot| !slot.refused), Flow::Resume);
+        self.set_paused(self.slots.iter().filter(|slot| !slot.held), Flow::Resume);
+    }
+
+    fn hold(&mut self, partition: &TopicPartition) {
+        if let Some(index) = self.index_of(&partition.topic, partition.partition) {
+            self.slots[index].held = true;
+            self.set_paused(self.slots[index..=index].iter(), Flow::Pause);
+        }
+    }
+
+    fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let Some(index) = self.index_of(&partition.topic, partition.partition) else {
+            return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
+        };
+        let next = self.decide_start(partition, Instant::now() + RESTART_PATIENCE)?;
+        self.seek(partition, next)?;
+        self.slots[index].restart(next);
+        if !self.paused {
+            self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
+        }
+        Ok(())
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
@@ -280,5 +340,60 @@ impl RecordSource for KafkaSource {
         let Self { native, .. } = *self;
         native.consumer().unsubscribe();
         if native.end(patience) { Ok(()) } else { Err(SourceError::NotClosed { patience }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(next: i64) -> Slot {
+        Slot { partition: TopicPartition::new("t", 0), next: NextOffset(next), held: false, back_from: None }
+    }
+
+    /// Which of these records are given.
+    fn taken(slot: &mut Slot, offsets: impl IntoIterator<Item = i64>) -> Vec<i64> {
+        offsets.into_iter().filter(|offset| slot.takes(*offset)).collect()
+    }
+
+    #[test]
+    fn what_was_fetched_for_the_old_position_does_not_get_through_after_a_step_back() {
+        let mut slot = slot(0);
+        assert_eq!(taken(&mut slot, 0..100), (0..100).collect::<Vec<_>>());
+        slot.restart(NextOffset(40));
+        assert!(taken(&mut slot, 100..200).is_empty(), "fetched before the restart");
+        assert_eq!(taken(&mut slot, 40..200), (40..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_second_restart_before_a_record_has_come_remembers_how_far_the_first_went_back() {
+        let mut slot = slot(100);
+        slot.restart(NextOffset(40));
+        slot.restart(NextOffset(40));
+        assert!(taken(&mut slot, 100..110).is_empty());
+        assert_eq!(taken(&mut slot, 40..43), [40, 41, 42]);
+    }
+
+    #[test]
+    fn the_first_record_after_a_restart_may_lie_behind_a_hole_in_the_offsets() {
+        let mut slot = slot(100);
+        slot.restart(NextOffset(40));
+        assert_eq!(taken(&mut slot, [55, 56, 99, 100]), [55, 56, 99, 100]);
+    }
+
+    #[test]
+    fn a_restart_further_on_skips_what_is_below() {
+        let mut slot = slot(100);
+        slot.restart(NextOffset(120));
+        assert_eq!(taken(&mut slot, 100..125), [120, 121, 122, 123, 124]);
+    }
+
+    #[test]
+    fn nothing_is_taken_while_it_is_held() {
+        let mut slot = slot(0);
+        slot.held = true;
+        assert!(taken(&mut slot, 0..10).is_empty());
+        slot.restart(NextOffset(0));
+        assert_eq!(taken(&mut slot, 0..3), [0, 1, 2]);
     }
 }
