@@ -34,9 +34,11 @@ impl RunSummary {
     /// A commit moved a partition from one checkpoint to the next; `replayed` records were read again meanwhile.
     pub fn committed(&mut self, before: &Checkpoint, after: &Checkpoint, replayed: u64, bars: usize) {
         let (old, new) = (&before.counters, &after.counters);
-        self.read += new.read - old.read + replayed;
+        // What a gap of the log took was counted before: it is no longer open, and was read all the same.
+        let lost = after.open_ticks_lost() - before.open_ticks_lost();
+        self.read += new.read + lost - old.read + replayed;
         self.in_bars += new.in_bars - old.in_bars;
-        self.open += after.open_ticks as i64 - before.open_ticks as i64;
+        self.open += after.open_ticks as i64 + lost as i64 - before.open_ticks as i64;
         self.late += new.late - old.late;
         self.malformed += new.malformed - old.malformed;
         self.future += new.future - old.future;

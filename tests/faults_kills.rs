@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use support::cluster::Cluster;
-use support::effort::Effort;
+use support::effort::{Effort, seed};
 use support::flow::Flow;
 use support::lake::{commits, count_of, temporaries};
 use support::oracle::Counts;
@@ -23,8 +23,7 @@ const LINES: usize = 800;
 /// Kills the program again and again while ticks come in and somebody reads the lake.
 fn killed_at_random_instants(keyed: bool) {
     let kills = Effort::of_this_run().pick(5, 20, 100);
-    let seed: u64 = rand::random();
-    println!("seed {seed}, {kills} kills");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let flow = Flow::new(keyed, "[lake]\ncommit_every = 100\n");
     let watcher = Watcher::start(&flow.lake());
@@ -88,6 +87,7 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
     let flow = Flow::new(true, "[lake]\ncommit_every = 200\n");
     let ticks = Ticks::make(&Recipe { seed: 4, lines: 60_000, step_micros: 100_000, ..Recipe::default() });
     flow.publish(&ticks.lines);
+    let watcher = Watcher::start(&flow.lake());
     let running = under_load(&flow);
     running.signal(Signal::TERM);
     let asked = Instant::now();
@@ -103,9 +103,10 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
     running.signal(Signal::INT);
     let ended = running.end();
     assert!(matches!(ended.code, Some(0 | 130)), "{ended:?}");
-    flow.assert_lake_is_right();
 
+    // Features of the last commits may be missing by then: the next start makes them.
     flow.until_end();
+    watcher.end();
     let counts = flow.assert_lake_is_right();
     assert_eq!(counts, Counts { open: counts.open, in_bars: ticks.counts.in_bars - counts.open, ..ticks.counts });
     assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new());
@@ -114,8 +115,7 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
 #[test]
 fn f11_a_killed_simulation_goes_on_in_event_time_and_price() {
     let kills = Effort::of_this_run().pick(2, 5, 20);
-    let seed: u64 = rand::random();
-    println!("seed {seed}, {kills} kills");
+    let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let simulation = "[producer]\nspeed = 500\nhistory = \"2h\"\n[market]\nidle_timeout = \"500ms\"\n";
     let flow = Flow::on(Cluster::start(), random.random(), simulation);

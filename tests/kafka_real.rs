@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
-use stockstream::kafka::source::{RecordSource, SourceError, Start};
+use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
@@ -88,7 +88,7 @@ fn records_come_from_the_start_that_the_caller_says() {
     let Some((bootstrap, settings)) = kafka() else { return };
     let partition = filled(&bootstrap, &settings, 10_000);
     let mut reader =
-        Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_| Ok(Start::at(NextOffset(4_000)))));
+        Reader::new(&settings, &bootstrap, &[&*partition.topic], Box::new(|_, _| Ok(Start::at(NextOffset(4_000)))));
     let end = Seen::End(partition.clone(), NextOffset(10_000));
     reader.until(|seen| seen.contains(&end));
     assert_eq!(reader.offsets(&partition), (4_000..10_000).collect::<Vec<_>>());
@@ -116,8 +116,8 @@ async fn what_was_deleted_unread_is_an_error_at_the_start_and_while_reading() {
 
     let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], from_the_start());
     reader.until(|seen| !seen.is_empty());
-    let (wanted, log_start, log_end) = (NextOffset(0), NextOffset(150), NextOffset(200));
-    assert_eq!(reader.seen[0], Seen::Error(SourceError::OutsideLog { partition, wanted, log_start, log_end }));
+    let log = LogBounds { start: NextOffset(150), end: NextOffset(200) };
+    assert_eq!(reader.seen[0], Seen::Error(SourceError::OutsideLog { partition, wanted: NextOffset(0), log }));
     reader.close();
 }
 
@@ -158,11 +158,10 @@ fn dead_letters_arrive() {
     let source = filled(&bootstrap, &settings, 0);
     let letters = DeadLetters::connect(&settings, &bootstrap).unwrap();
     for offset in 0..500 {
-        let letter = DeadLetter { reason: "late", source: &source, offset, late_by: None, key: None, payload: b"x" };
-        letters.send(&letter).unwrap();
+        letters.send(&DeadLetter::new("late", &source, offset, b"x")).unwrap();
     }
     letters.flush(PATIENCE).unwrap();
-    assert!(letters.acknowledged(&source));
+    assert!(letters.settled(&source, NextOffset(500)));
     let dead = TopicPartition::new(&settings.dead_letter_topic, 0);
     assert_eq!(last_ticks(&settings, &bootstrap, &dead, 1000).unwrap().len(), 500);
 }

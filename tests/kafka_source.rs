@@ -3,12 +3,16 @@
 mod kafka_support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_support::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
-use stockstream::kafka::source::{RecordSource, SourceError, Start, TakeRefused};
+use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start, TakeRefused};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 
@@ -50,7 +54,7 @@ fn reading_begins_where_the_caller_says_and_ends_are_told_by_topic() {
     let (broker, publisher) = broker(&["a", "b", "empty"]);
     publish_numbers(&publisher, "a", 0..100);
     publish_numbers(&publisher, "b", 0..100);
-    let take = |partition: &TopicPartition| {
+    let take = |partition: &TopicPartition, _| {
         Ok(Start::at(NextOffset(match &*partition.topic {
             "a" => 70,
             "b" => 100,
@@ -72,15 +76,16 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
     let (broker, publisher) = broker(&["good", "gap"]);
     publish_numbers(&publisher, "good", 0..5);
     publish_numbers(&publisher, "gap", 0..5);
-    let take = |partition: &TopicPartition| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
+    let take =
+        |partition: &TopicPartition, _| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["good", "gap"], Box::new(take));
     let (good, gap) = (TopicPartition::new("good", 0), TopicPartition::new("gap", 0));
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(5))));
     publish_numbers(&publisher, "gap", 5..20);
     publish_numbers(&publisher, "good", 5..20);
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(20))));
-    let (wanted, log_start, log_end) = (NextOffset(6), NextOffset(0), NextOffset(5));
-    let refused = SourceError::OutsideLog { partition: gap.clone(), wanted, log_start, log_end };
+    let log = LogBounds { start: NextOffset(0), end: NextOffset(5) };
+    let refused = SourceError::OutsideLog { partition: gap.clone(), wanted: NextOffset(6), log };
     assert!(refused.is_fatal() && refused.to_string().contains("0 to 5"));
     assert_eq!(reader.seen.iter().filter(|seen| **seen == Seen::Error(refused.clone())).count(), 1);
     assert!(reader.offsets(&gap).is_empty());
@@ -93,7 +98,7 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
 fn a_partition_that_is_not_taken_is_not_read_also_not_after_a_resume() {
     let (broker, publisher) = broker(&["t"]);
     publish_numbers(&publisher, "t", 0..5);
-    let take = |_: &TopicPartition| Err(TakeRefused::ForGood("the lake is another's".into()));
+    let take = |_: &TopicPartition, _| Err(TakeRefused::ForGood("the lake is another's".into()));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], Box::new(take));
     reader.until(|seen| !seen.is_empty());
     reader.source.resume();
@@ -115,10 +120,8 @@ fn what_the_broker_dropped_unread_is_an_error() {
     publisher.flush(PATIENCE).unwrap();
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], from_the_start());
     reader.until(|seen| !seen.is_empty());
-    let Seen::Error(SourceError::OutsideLog { log_start, log_end, .. }) = &reader.seen[0] else {
-        panic!("{:?}", reader.seen[0])
-    };
-    assert!(log_start.0 > 0 && log_end.0 == 1_000, "{log_start} to {log_end}");
+    let Seen::Error(SourceError::OutsideLog { log, .. }) = &reader.seen[0] else { panic!("{:?}", reader.seen[0]) };
+    assert!(log.start.0 > 0 && log.end.0 == 1_000, "{log}");
     reader.close();
 }
 
@@ -164,6 +167,73 @@ fn a_partition_that_is_assigned_during_a_pause_waits_for_the_resume() {
     reader.source.resume();
     reader.until(|seen| seen.contains(&Seen::End(partition.clone(), NextOffset(100))));
     assert_eq!(reader.offsets(&partition), (0..100).collect::<Vec<_>>());
+    reader.close();
+}
+
+#[test]
+fn a_restarted_partition_begins_anew_and_the_others_do_not_notice_cooperatively() {
+    a_restarted_partition_begins_anew("cooperative-sticky");
+}
+
+#[test]
+fn a_restarted_partition_begins_anew_and_the_others_do_not_notice_by_ranges() {
+    a_restarted_partition_begins_anew("range");
+}
+
+/// Again and again, with records of the old position fetched already, and with everything paused now and then.
+fn a_restarted_partition_begins_anew(strategy: &str) {
+    const RECORDS: i64 = 20_000;
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut settings = settings();
+    settings.properties.insert("partition.assignment.strategy".into(), strategy.into());
+    let (broker, publisher) = broker(&["again", "other"]);
+    ["again", "other"].iter().for_each(|topic| publish_numbers(&publisher, topic, 0..RECORDS));
+    let [again, other] = ["again", "other"].map(|topic| TopicPartition::new(topic, 0));
+    let start = Arc::new(AtomicI64::new(0));
+    let (wanted, from) = (again.clone(), start.clone());
+    let take = move |partition: &TopicPartition, _| {
+        Ok(Start::at(NextOffset(if *partition == wanted { from.load(Ordering::SeqCst) } else { 0 })))
+    };
+    let mut reader = Reader::new(&settings, broker.bootstrap_servers(), &["again", "other"], Box::new(take));
+    reader.until(|seen| seen.iter().any(|seen| matches!(seen, Seen::Record { .. })));
+    for restart in 0..25 {
+        let read = reader.offsets(&again);
+        let position = read.last().map_or(0, |last| last + 1);
+        start.store(random.random_range(0..=position), Ordering::SeqCst);
+        let paused = random.random_bool(0.3);
+        reader.source.hold(&again);
+        if paused {
+            reader.source.pause();
+        }
+        if random.random_bool(0.5) {
+            (0..3).for_each(|_| reader.poll());
+            assert_eq!(reader.offsets(&again), read, "seed {seed}, {restart}: nothing while it is held");
+        }
+        reader.source.restart(&again).unwrap();
+        if paused {
+            reader.poll();
+            reader.source.resume();
+        }
+        let more = random.random_range(1..1_500);
+        let first = start.load(Ordering::SeqCst);
+        let end = (first + more).min(RECORDS);
+        let begun = read.len();
+        let deadline = Instant::now() + PATIENCE;
+        while reader.offsets(&again).len() < begun + usize::try_from(end - first).unwrap() {
+            assert!(Instant::now() < deadline, "seed {seed}, {restart}: {:?}", &reader.offsets(&again)[begun..]);
+            let seen = &mut reader.seen;
+            reader.source.poll(200, Duration::from_millis(50), &mut |event| seen.push(event.into()));
+        }
+        let read = reader.offsets(&again);
+        let new = &read[begun..];
+        assert_eq!(new, (first..first + new.len() as i64).collect::<Vec<_>>(), "seed {seed}, {restart}");
+    }
+    let ends = [&again, &other].map(|partition| Seen::End(partition.clone(), NextOffset(RECORDS)));
+    reader.until(|seen| ends.iter().all(|end| seen.contains(end)));
+    assert_eq!(reader.offsets(&other), (0..RECORDS).collect::<Vec<_>>());
+    assert_eq!(owned(&reader.seen).len(), 2, "assigned once and never revoked");
     reader.close();
 }
 

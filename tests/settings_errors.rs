@@ -299,6 +299,16 @@ fn what_belongs_to_encryption_is_refused_without_it_also_as_a_variable(#[case] n
     assert!(problems.iter().any(|problem| problem.key == key && problem.origin == variable), "{problems:#?}");
 }
 
+#[cfg(feature = "tls")]
+#[rstest]
+#[case("/nowhere/ca.pem", "names a file that is not there")]
+#[case("/", "names what is not a file")]
+#[case("/proc/self/mem/ca.pem", "names a file that cannot be read")]
+fn a_certificate_file_that_cannot_be_read_is_refused(#[case] path: &str, #[case] wanted: &str) {
+    let line = refusal(&format!("[kafka.security]\nprotocol = \"ssl\"\nca_file = \"{path}\""));
+    assert!(line.starts_with(&format!("s.toml:3: kafka.security.ca_file: {wanted}")), "{line}");
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
 fn encryption_is_refused_by_a_binary_without_it() {

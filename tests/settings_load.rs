@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use stockstream::market::time::Span;
 use stockstream::settings::{
-    Compression, DEFAULT_TOML, KafkaMode, Layout, Loaded, LogFormat, Override, PriceSourceKind, Sources, keys, load,
+    Compression, DEFAULT_TOML, KafkaMode, Layout, Loaded, LogFormat, OnGap, Override, PriceSourceKind, Sources, keys,
+    load,
 };
 use tempfile::TempDir;
 
@@ -55,6 +56,7 @@ fn without_any_source_the_documented_defaults_hold() {
     assert_eq!(settings.kafka.dead_letter_topic, "stockstream_dead_letters");
     assert_eq!(settings.kafka.retention, hours(7 * 24));
     assert_eq!(settings.kafka.retention_bytes, 1 << 30);
+    assert_eq!(settings.kafka.on_gap, OnGap::Stop);
     assert_eq!(settings.kafka.security.protocol, "plaintext");
     assert!(settings.kafka.security.password.is_none() && settings.kafka.security.username.is_none());
     assert!(settings.kafka.properties.is_empty());
@@ -206,6 +208,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("kafka.group_id", "g"),
     ("kafka.retention", "1h"),
     ("kafka.retention_bytes", "2097152"),
+    ("kafka.on_gap", "record"),
     ("kafka.dead_letter_topic", "dead"),
     ("kafka.properties", r#"{ "linger.ms" = 7 }"#),
     ("market.window", "1h"),

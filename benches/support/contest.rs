@@ -4,13 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use chrono::DateTime;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::bare_loop::BareResult;
 use super::core_pass::core_pass;
 use super::filled_topics::{Broker, FilledTopics, layout_name};
+use super::log_moments::moment_of;
 use super::process::{measure, thread_cpu_seconds};
 use super::spread::{Spread, print_heading, print_row};
 use super::work::Work;
@@ -134,13 +133,4 @@ impl Lane {
     fn cpu_nanos_per_tick(&self) -> Spread {
         self.cpu_seconds_per_million.times(1e3)
     }
-}
-
-/// When the log first says this, in seconds since the epoch.
-fn moment_of(log: &str, message: &str) -> Result<f64> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let line = lines.into_iter().find(|line| line["fields"]["message"] == message);
-    let line = line.with_context(|| format!("the log does not say {message:?}:\n{log}"))?;
-    let time = line["timestamp"].as_str().context("a log line without a timestamp")?;
-    Ok(DateTime::parse_from_rfc3339(time)?.timestamp_micros() as f64 / 1e6)
 }

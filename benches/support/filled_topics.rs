@@ -38,7 +38,7 @@ impl Broker {
 
 /// Topics of their own for one contest.
 pub struct FilledTopics<'a> {
-    broker: &'a Broker,
+    pub broker: &'a Broker,
     pub settings: Settings,
     pub settings_file: PathBuf,
     pub topics: Vec<String>,

@@ -1,9 +1,12 @@
-//! What the end-to-end benchmark is made of.
+//! What the benchmarks of the whole program are made of.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 pub mod bare_loop;
+pub mod big_lake;
 pub mod contest;
 pub mod core_pass;
 pub mod filled_topics;
+pub mod log_moments;
 pub mod process;
 pub mod replayed_file;
 pub mod spread;

@@ -12,7 +12,7 @@ use stockstream::settings::Layout;
 /// Event time between two ticks of a stock.
 const TICK_INTERVAL_SECS: i64 = 5;
 /// 2024-01-01 00:00:00 UTC.
-const FIRST_TICK_SECS: i64 = 1_704_067_200;
+pub const FIRST_TICK_SECS: i64 = 1_704_067_200;
 /// Partitions of the layout `keyed`.
 pub const KEYED_PARTITIONS: i32 = 8;
 const KEYED_STOCKS: usize = 1_000;

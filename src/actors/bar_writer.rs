@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use crate::fail_points::Place;
 use crate::market::barrier::{Assembly, Barrier};
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
 use crate::messages::lifecycle::ReportSummary;
@@ -32,8 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How many files the indicator engine may be behind before commits wait for it.
 const FEATURES_BEHIND: usize = 64;
 
-/// Whether the broker has acknowledged every dead letter of a partition: it must have before a commit counts them.
-pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition) -> bool + Send>;
+/// Whether the broker has acknowledged every dead letter of a partition below a cut: it must have before a commit counts them.
+pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition, NextOffset) -> bool + Send>;
 
 /// To whom the writer speaks.
 pub struct WriterOutputs {
@@ -145,7 +145,7 @@ impl Owned {
     ) -> Result<Option<BarrierCommitted>, Stopped> {
         self.prepare()?;
         let Stage::Committing(barrier, commits) = &mut self.stage else { return Ok(None) };
-        if !settled(&barrier.partition) || self.features.is_far_behind() {
+        if !settled(&barrier.partition, barrier.checkpoint.cut) || self.features.is_far_behind() {
             return Err(Stopped::Wait(LOOK_AGAIN));
         }
         while let Some(commit) = commits.front() {

@@ -6,6 +6,7 @@ mod producers;
 mod reload;
 mod start_points;
 mod stopping;
+mod turn;
 mod window_thread;
 mod wiring;
 
@@ -36,8 +37,9 @@ use job::Ending;
 pub use job::{Finished, Job, run_job};
 use producers::Producers;
 pub use reload::{Reload, SettingsFilesChanged};
-pub use start_points::{StartPoint, start_points};
+pub use start_points::StartPoint;
 use stopping::flush;
+pub use turn::{Turn, first_turn};
 use wiring::{Pipeline, spawn_pipeline};
 
 /// How often to look whether all actors live.
@@ -55,6 +57,8 @@ pub struct Coordinator {
     job: Option<Job>,
     reload: Option<Reload>,
     pipeline: Option<Pipeline>,
+    turn: Turn,
+    /// Running, while it is this process's turn.
     producers: Option<Producers>,
     replay: Option<Addr<ReplayProducer>>,
     replayed: Option<ReplayedFile>,
@@ -74,14 +78,7 @@ impl Coordinator {
         let pipeline = spawn_pipeline(&self.ground, &self.settings, &self.live, &ctx.address())?;
         let mut until_end = None;
         match self.job.take() {
-            Some(Job::Run { points }) => {
-                let failed = ctx.address().recipient();
-                let mut producers = Producers::new(&self.settings, &points, pipeline.producers.handle(), failed);
-                if self.settings.producer.enabled {
-                    producers.start_all(&self.ground, &self.settings, &points);
-                }
-                self.producers = Some(producers);
-            }
+            Some(Job::Run { turn, points }) => self.begin_turn(turn, &points, pipeline.producers.handle(), ctx),
             Some(Job::UntilEnd) => {
                 until_end = Some(DrainStream { open_windows: OpenWindows::Keep, read: ReadUntil::End })
             }
@@ -122,15 +119,19 @@ impl Coordinator {
         self.replay = Some(address);
     }
 
-    /// The stocks of the settings, and which partitions this process feeds.
+    /// The stocks of the settings, and which partitions are fed.
     fn stocks(&self) -> FollowStocks {
         let partition = |symbol: &Symbol| partition_of(&self.settings.kafka, symbol);
         let stocks: Vec<_> =
             self.settings.stocks.iter().map(|stock| (stock.symbol.clone(), partition(&stock.symbol))).collect();
-        let fed = match (&self.producers, &self.replay) {
-            (Some(producers), _) => producers.fed(&self.settings),
-            (None, Some(_)) => stocks.iter().map(|(_, partition)| partition.clone()).collect(),
-            (None, None) => Default::default(),
+        let fed = match (&self.turn, &self.replay) {
+            // By this process, or by the one whose turn it is: if that one is stopped, its stocks stand still, and go on later.
+            (Turn::Ours(_) | Turn::Waiting, _) => {
+                let simulated = self.settings.stocks.iter().filter(|stock| stock.enabled);
+                simulated.map(|stock| partition(&stock.symbol)).collect()
+            }
+            (Turn::Never, Some(_)) => stocks.iter().map(|(_, partition)| partition.clone()).collect(),
+            (Turn::Never, None) => Default::default(),
         };
         FollowStocks { stocks, fed }
     }
@@ -158,6 +159,7 @@ impl Coordinator {
         info!("stopping");
         let stages = pipeline.stages.clone();
         let stopping = self.producers.as_mut().map(|producers| producers.stop(None));
+        let turn = std::mem::replace(&mut self.turn, Turn::Never);
         let replay = self.replay.clone();
         let (ground, within) = (self.ground.clone(), self.settings.supervision.drain_timeout);
         let Some(drained) = self.drained.1.take() else { return };
@@ -169,7 +171,7 @@ impl Coordinator {
                 // It may have ended by itself.
                 let _gone = replay.send(StopProducing).await;
             }
-            flush(ground, within).await;
+            turn.hand_over(flush(ground, within).await);
             stages.stop(drain, drained, within).await
         };
         ctx.spawn(stop.into_actor(self).map(|outcome, coordinator, _| match outcome {

@@ -9,10 +9,11 @@ use actix::prelude::*;
 use tokio::time::Instant;
 
 use crate::indicators::feature_row::FeatureRow;
+use crate::kafka::retention::NearestLoss;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::messages::commits::FeaturesComputed;
-use crate::messages::live::{LagMeasured, OpenBarChanged, ShowStocks};
+use crate::messages::live::{LagMeasured, OpenBarChanged, RetentionMeasured, ShowStocks};
 
 /// What is known of a stock.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,8 @@ pub struct LiveView {
     pub stocks: BTreeMap<Symbol, LiveStock>,
     /// Records in the log that are not read yet.
     pub lag: u64,
+    /// The partition that is nearest to losing ticks unread to the broker's retention.
+    pub nearest_loss: Option<NearestLoss>,
 }
 
 /// Shows a view: on a terminal, in a log, or nowhere.
@@ -111,6 +114,14 @@ impl Handler<LagMeasured> for LiveFeed {
 
     fn handle(&mut self, lag: LagMeasured, _: &mut Self::Context) {
         self.view.lag = lag.records;
+    }
+}
+
+impl Handler<RetentionMeasured> for LiveFeed {
+    type Result = ();
+
+    fn handle(&mut self, RetentionMeasured(nearest): RetentionMeasured, _: &mut Self::Context) {
+        self.view.nearest_loss = Some(nearest);
     }
 }
 

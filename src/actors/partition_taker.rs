@@ -5,8 +5,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::kafka::source::{Start, TakeRefused};
+use tracing::warn;
+
+use crate::kafka::source::{LogBounds, Start, TakeRefused};
 use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset, TopicPartition};
+use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
 
 /// Which log this process reads.
@@ -18,10 +21,17 @@ pub enum LogOfRun {
     Cluster { cluster: String },
 }
 
+/// What decides whether, and from where, a partition may be read on.
+#[derive(Clone, Debug)]
+pub struct TakeRules {
+    pub bars: BarRules,
+    pub log: LogOfRun,
+    pub on_gap: OnGap,
+}
+
 pub struct PartitionTaker {
     lake: Lake,
-    rules: BarRules,
-    log: LogOfRun,
+    rules: TakeRules,
     taken: Mutex<HashMap<TopicPartition, (Chain, Checkpoint)>>,
 }
 
@@ -37,18 +47,24 @@ impl From<StorageError> for TakeRefused {
 }
 
 impl PartitionTaker {
-    pub fn new(lake: Lake, rules: BarRules, log: LogOfRun) -> Self {
-        Self { lake, rules, log, taken: Mutex::new(HashMap::new()) }
+    pub fn new(lake: Lake, rules: TakeRules) -> Self {
+        Self { lake, rules, taken: Mutex::new(HashMap::new()) }
     }
 
-    /// Fences whoever had the partition and says where to read.
+    /// Fences whoever had the partition and says where to read. Nothing is committed when it is refused.
     ///
     /// # Errors
-    /// When the lake cannot be read or written, or belongs to other rules or another log.
-    pub fn take(&self, partition: &TopicPartition) -> Result<Start, TakeRefused> {
+    /// When the lake cannot be read or written, belongs to other rules or another log, or the log has lost what the lake needs.
+    pub fn take(&self, partition: &TopicPartition, log: LogBounds) -> Result<Start, TakeRefused> {
         let (chain, checkpoint) =
-            self.lake.take(partition, |newest| start_from(partition, newest, &self.rules, &self.log))?;
+            self.lake.take(partition, |newest| start_from(partition, newest, &self.rules, log))?;
         let needed = checkpoint.resume;
+        if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.start) {
+            warn!(
+                %partition, from = %gap.from, to = %gap.to, never_read = gap.unread(), bars_complete_until = %gap.watermark,
+                "the log has lost records before they were read; the lake records the gap and goes on behind it"
+            );
+        }
         // The record before the cut is read once more where the log still has it: its fingerprint tells whether it is the same log.
         let wanted = checkpoint.log.last_record.map_or(needed, |last| needed.min(NextOffset(last.offset)));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,22 +81,54 @@ impl PartitionTaker {
 fn start_from(
     partition: &TopicPartition,
     newest: Option<Checkpoint>,
-    rules: &BarRules,
-    log: &LogOfRun,
+    rules: &TakeRules,
+    log: LogBounds,
 ) -> Result<Checkpoint, TakeRefused> {
-    let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = log;
-    let Some(newest) = newest else { return Ok(Checkpoint::genesis(*rules, cluster)) };
-    if let Some(change) = changed_rule(&newest.rules, rules) {
+    let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = &rules.log;
+    let Some(newest) = newest else {
+        let genesis = Checkpoint::genesis(rules.bars, cluster);
+        // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
+        let is_begun_late = matches!(rules.log, LogOfRun::Cluster { .. }) && log.start > genesis.resume;
+        return if is_begun_late { Ok(genesis.over_gap(log.start)) } else { within(partition, genesis, rules, log) };
+    };
+    if let Some(change) = changed_rule(&newest.rules, &rules.bars) {
         return Err(TakeRefused::ForGood(format!(
             "the lake was made with {change}: bars of two kinds must not mix; set it back in the settings, or use another lake directory"
         )));
     }
-    match log {
-        _ if newest.log.cluster == *cluster => Ok(newest),
-        LogOfRun::Embedded { .. } => Ok(newest.on_new_log(cluster)),
+    match &rules.log {
+        _ if newest.log.cluster == *cluster => within(partition, newest, rules, log),
+        LogOfRun::Embedded { .. } => within(partition, newest.on_new_log(cluster), rules, log),
         LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
+        ))),
+    }
+}
+
+/// Holds the checkpoint against what the log still has.
+fn within(
+    partition: &TopicPartition,
+    checkpoint: Checkpoint,
+    rules: &TakeRules,
+    log: LogBounds,
+) -> Result<Checkpoint, TakeRefused> {
+    let Checkpoint { resume, cut, .. } = checkpoint;
+    if log.end < cut {
+        return Err(TakeRefused::ForGood(format!(
+            "the lake has read {partition} up to offset {cut}, but its log ends at {}: the topic was deleted and made anew, or the cluster has lost its newest records; restore the topic, use another topic, or use another lake directory",
+            log.end
+        )));
+    }
+    match rules.on_gap {
+        _ if resume >= log.start => Ok(checkpoint),
+        OnGap::Record => Ok(checkpoint.over_gap(log.start)),
+        OnGap::Stop => Err(TakeRefused::ForGood(format!(
+            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} records that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
+            log.start,
+            log.start.0 - resume.0,
+            (log.start.0 - cut.0).max(0),
+            checkpoint.watermark,
         ))),
     }
 }
@@ -98,53 +146,4 @@ fn changed_rule(lake: &BarRules, now: &BarRules) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::time::{EventTime, Span, WindowSize};
-
-    fn rules(lateness: i64) -> BarRules {
-        BarRules {
-            window: WindowSize::new(Span::from_secs(300)).expect("five minutes divide the day"),
-            lateness: Span::from_secs(lateness),
-            max_ahead: Span::from_secs(60),
-        }
-    }
-
-    fn newest() -> Checkpoint {
-        let mut checkpoint = Checkpoint::genesis(rules(600), "one");
-        (checkpoint.cut, checkpoint.resume) = (NextOffset(9), NextOffset(7));
-        (checkpoint.counters.read, checkpoint.open_ticks) = (9, 2);
-        checkpoint.watermark = EventTime::from_micros(77);
-        checkpoint
-    }
-
-    fn start(lateness: i64, log: LogOfRun) -> Result<Checkpoint, TakeRefused> {
-        start_from(&TopicPartition::new("t", 0), Some(newest()), &rules(lateness), &log)
-    }
-
-    #[test]
-    fn the_same_log_goes_on_where_it_was() {
-        assert_eq!(start(600, LogOfRun::Cluster { cluster: "one".into() }), Ok(newest()));
-    }
-
-    #[test]
-    fn a_new_embedded_log_begins_at_0_behind_the_old_watermark() {
-        let checkpoint = start(600, LogOfRun::Embedded { cluster: "two".into() }).unwrap();
-        assert_eq!((checkpoint.resume, checkpoint.cut), (NextOffset(0), NextOffset(0)));
-        assert_eq!((checkpoint.counters.read, checkpoint.open_ticks), (7, 0));
-        assert_eq!(checkpoint.watermark, EventTime::from_micros(77));
-        assert_eq!(checkpoint.log.cluster, "two");
-    }
-
-    #[test]
-    fn another_cluster_is_refused_by_name() {
-        let refused = start(600, LogOfRun::Cluster { cluster: "two".into() }).unwrap_err().to_string();
-        assert!(refused.contains("cluster one") && refused.contains("cluster two"), "{refused}");
-    }
-
-    #[test]
-    fn another_lateness_is_refused_with_both_values() {
-        let refused = start(300, LogOfRun::Cluster { cluster: "one".into() }).unwrap_err().to_string();
-        assert!(refused.contains("lateness = \"600s\"") && refused.contains("\"300s\""), "{refused}");
-    }
-}
+mod tests;

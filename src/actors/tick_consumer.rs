@@ -3,6 +3,7 @@
 //! Runs on an arbiter (thread) of its own and polls in slices: after each it looks at its mailbox. Credits bound what is under way to
 //! the windows; one barrier a partition is in flight, window ends passed meanwhile go into the next.
 
+mod ends;
 mod letters;
 mod owned;
 mod restarts;
@@ -25,6 +26,7 @@ use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition};
 use crate::messages::stocks::FollowStocks;
 
+pub use ends::{Ends, held_up_to};
 pub use letters::LetterBox;
 pub use owned::{IdleRule, SpawnWindow, WindowHandle};
 pub use restarts::ReplaceStuckWindows;
@@ -68,6 +70,8 @@ pub struct ConsumerParams {
     pub replace_stuck_windows: ReplaceStuckWindows,
     /// How long to wait after another process has taken a partition, before it is taken back.
     pub after_fencing: Duration,
+    /// For a drain to the end.
+    pub ends: Ends,
     /// Embedded broker: how far reading is, so that producers are held back.
     pub backlog: Option<Backlog>,
 }

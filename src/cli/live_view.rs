@@ -46,8 +46,17 @@ fn lines(view: &LiveView) -> impl Iterator<Item = String> {
     let all: f64 = view.stocks.values().map(|stock| stock.ticks_per_second).sum();
     let more = view.stocks.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" (+{more} stocks not shown)") } else { String::new() };
-    let total = format!("all        {all:.0} ticks/s, lag {} records{more}", view.lag);
+    let total = format!("all        {all:.0} ticks/s, lag {} records{more}{}", view.lag, retention(view));
     stocks.chain((!view.stocks.is_empty()).then_some(total))
+}
+
+/// Said only when there is reason to worry.
+fn retention(view: &LiveView) -> String {
+    let near = view.nearest_loss.as_ref().filter(|nearest| nearest.near > 0);
+    near.map_or_else(String::new, |nearest| {
+        let percent = nearest.distance.share_left() * 100.0;
+        format!(", the broker is about to delete what is still needed: {} has {percent:.0} % left", nearest.partition)
+    })
 }
 
 /// `AAPL       210.56  2/s  closed 11-13 00:50 210.55  RSI 47.15  EMA 210.52  open 11-13 01:05 210.59/210.59/210.56, 8 ticks`: the
@@ -78,7 +87,10 @@ fn number(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::retention::NearestLoss;
     use crate::market::bar::Bar;
+    use crate::market::checkpoint::{NextOffset, TopicPartition};
+    use crate::market::retention::RetentionDistance;
     use crate::market::time::EventTime;
 
     fn view(stocks: usize) -> LiveView {
@@ -99,7 +111,7 @@ mod tests {
             (stock.open_bar, stock.ticks_per_second) = (Some(bar), 2.0);
             (symbol, stock)
         };
-        LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5 }
+        LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5, nearest_loss: None }
     }
 
     #[test]
@@ -114,5 +126,17 @@ mod tests {
         let lines: Vec<String> = lines(&view(25)).collect();
         assert_eq!(lines.len(), SHOWN + 1);
         assert!(lines[SHOWN].contains("50 ticks/s, lag 5 records (+5 stocks not shown)"), "{}", lines[SHOWN]);
+    }
+
+    #[test]
+    fn how_much_of_the_log_is_left_is_shown_only_when_it_is_little() {
+        let total = |near: usize| {
+            let [log_start, log_end, resume] = [100, 300, 110].map(NextOffset);
+            let distance = RetentionDistance { log_start, log_end, resume };
+            let nearest = NearestLoss { partition: TopicPartition::new("t", 3), distance, near };
+            lines(&LiveView { nearest_loss: Some(nearest), ..view(1) }).last().unwrap()
+        };
+        assert!(total(1).ends_with("t-3 has 5 % left"), "{}", total(1));
+        assert!(total(0).ends_with("lag 5 records"), "{}", total(0));
     }
 }

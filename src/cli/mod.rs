@@ -62,7 +62,7 @@ fn settings_of(common: &Common) -> Result<Loaded, Outcome> {
 }
 
 fn refuse_bad_properties(loaded: &Loaded) -> Result<(), Outcome> {
-    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(format!("[kafka.properties]: {error}")))
+    check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(error.to_string()))
 }
 
 fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {

@@ -12,10 +12,9 @@ use super::live_view::live_feed;
 use super::outcome::Outcome;
 use super::settings_of;
 use crate::actors::coordinator::{
-    Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, run_job, start_points,
+    Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
 };
 use crate::market::symbol::Symbol;
-use crate::prices::source_from;
 use crate::settings::{KafkaMode, Settings, SettingsWatcher, Sources, load};
 
 /// Ended by a second signal.
@@ -45,8 +44,8 @@ pub fn run(common: &Common, args: &RunArgs) -> Outcome {
         let job = if until_end {
             Job::UntilEnd
         } else {
-            let prices = source_from(settings);
-            Job::Run { points: start_points(&ground, settings, &settings.stocks, prices.as_ref())? }
+            let (turn, points) = first_turn(&ground, settings)?;
+            Job::Run { turn, points }
         };
         Ok((ground, job))
     };

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
+use rdkafka::admin::AdminClient;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use secrecy::ExposeSecret;
 
-use crate::settings::{KafkaMode, KafkaSettings, SecuritySettings};
+use super::client_log::QuietContext;
+use crate::settings::{CLIENT_PROPERTIES, ClientScope, KafkaMode, KafkaSettings, SecuritySettings};
 
 /// Why there is no client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,69 +24,11 @@ pub enum ClientError {
     /// The user's mistake, or that of who built the program.
     #[error("this build has no TLS and no SCRAM: build it with `--features tls`, or use a plaintext listener")]
     NoTls,
+    /// The user's mistake: a file that is not what it must be, or a password that does not open it.
+    #[error("{setting} cannot be used: {reason}")]
+    Unusable { setting: &'static str, reason: String },
     #[error("cannot make a kafka client: {0}")]
     Creation(String),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Consumer,
-    Producer,
-    Both,
-}
-
-/// Properties that a user may set. Not here, on purpose: what loads code (`plugin.library.paths`), what holds secrets or weakens
-/// them (they have settings of their own), and what exactly-once rests on (`enable.auto.commit`, `auto.offset.reset`, `acks`,
-/// `partitioner`, `isolation.level`, ...).
-const ALLOWED: &[(&str, Scope)] = &[
-    ("api.version.request.timeout.ms", Scope::Both),
-    ("broker.address.family", Scope::Both),
-    ("broker.address.ttl", Scope::Both),
-    ("client.dns.lookup", Scope::Both),
-    ("client.id", Scope::Both),
-    ("client.rack", Scope::Consumer),
-    ("connections.max.idle.ms", Scope::Both),
-    ("metadata.max.age.ms", Scope::Both),
-    ("reconnect.backoff.max.ms", Scope::Both),
-    ("reconnect.backoff.ms", Scope::Both),
-    ("socket.connection.setup.timeout.ms", Scope::Both),
-    ("socket.keepalive.enable", Scope::Both),
-    ("socket.nagle.disable", Scope::Both),
-    ("socket.receive.buffer.bytes", Scope::Both),
-    ("socket.send.buffer.bytes", Scope::Both),
-    ("socket.timeout.ms", Scope::Both),
-    ("topic.metadata.refresh.interval.ms", Scope::Both),
-    ("check.crcs", Scope::Consumer),
-    ("fetch.error.backoff.ms", Scope::Consumer),
-    ("fetch.max.bytes", Scope::Consumer),
-    ("fetch.message.max.bytes", Scope::Consumer),
-    ("fetch.min.bytes", Scope::Consumer),
-    ("fetch.queue.backoff.ms", Scope::Consumer),
-    ("fetch.wait.max.ms", Scope::Consumer),
-    ("heartbeat.interval.ms", Scope::Consumer),
-    ("max.partition.fetch.bytes", Scope::Consumer),
-    ("max.poll.interval.ms", Scope::Consumer),
-    ("partition.assignment.strategy", Scope::Consumer),
-    ("queued.max.messages.kbytes", Scope::Consumer),
-    ("queued.min.messages", Scope::Consumer),
-    ("session.timeout.ms", Scope::Consumer),
-    ("batch.num.messages", Scope::Producer),
-    ("batch.size", Scope::Producer),
-    ("compression.codec", Scope::Producer),
-    ("compression.level", Scope::Producer),
-    ("compression.type", Scope::Producer),
-    ("delivery.timeout.ms", Scope::Producer),
-    ("linger.ms", Scope::Producer),
-    ("queue.buffering.max.kbytes", Scope::Producer),
-    ("queue.buffering.max.messages", Scope::Producer),
-    ("request.timeout.ms", Scope::Producer),
-    ("retry.backoff.max.ms", Scope::Producer),
-    ("retry.backoff.ms", Scope::Producer),
-];
-
-/// Whether a user may set this client property under `[kafka.properties]`.
-pub fn is_allowed_property(name: &str) -> bool {
-    ALLOWED.iter().any(|(allowed, _)| *allowed == name)
 }
 
 /// For every kind of client: addresses, credentials.
@@ -92,8 +36,11 @@ pub fn common_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfig 
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     config.set("bootstrap.servers", bootstrap).set("client.id", "stockstream");
-    secure(&mut config, &settings.security);
-    apply(&mut config, settings, |scope| scope == Scope::Both);
+    // The broker inside the process is on loopback and has no listener but a plain one.
+    if settings.mode == KafkaMode::Cluster {
+        secure(&mut config, &settings.security);
+    }
+    apply(&mut config, settings, ClientScope::Both);
     config
 }
 
@@ -132,7 +79,7 @@ pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.max.bytes", "16777216");
-    apply(&mut config, settings, |scope| scope == Scope::Consumer);
+    apply(&mut config, settings, ClientScope::Consumer);
     config
 }
 
@@ -148,7 +95,7 @@ pub fn producer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         .set("delivery.timeout.ms", "120000")
         .set("queue.buffering.max.messages", "100000")
         .set("queue.buffering.max.kbytes", "65536");
-    apply(&mut config, settings, |scope| scope == Scope::Producer);
+    apply(&mut config, settings, ClientScope::Producer);
     config
 }
 
@@ -163,32 +110,55 @@ pub fn dead_letter_config(settings: &KafkaSettings, bootstrap: &str) -> ClientCo
     config
 }
 
-fn apply(config: &mut ClientConfig, settings: &KafkaSettings, wanted: impl Fn(Scope) -> bool) {
+/// The user's properties for these clients; others than those of the list came through no validated settings, and go nowhere.
+fn apply(config: &mut ClientConfig, settings: &KafkaSettings, scope: ClientScope) {
     for (name, value) in &settings.properties {
-        if ALLOWED.iter().any(|(allowed, scope)| allowed == name && wanted(*scope)) {
+        if CLIENT_PROPERTIES.contains(&(name.as_str(), scope)) {
             config.set(name, value);
         }
     }
 }
 
+/// Settings of `[kafka.security]` by the properties they become.
+const SECURITY: &[(&str, &str)] = &[
+    ("security.protocol", "kafka.security.protocol"),
+    ("sasl.mechanism", "kafka.security.sasl_mechanism"),
+    ("sasl.username", "kafka.security.username"),
+    ("sasl.password", "kafka.security.password"),
+    ("ssl.ca.location", "kafka.security.ca_file"),
+    ("ssl.certificate.location", "kafka.security.certificate_file"),
+    ("ssl.key.location", "kafka.security.key_file (and its key_password)"),
+    ("ssl.key.password", "kafka.security.key_password"),
+];
+
 fn secure(config: &mut ClientConfig, security: &SecuritySettings) {
     config.set("security.protocol", &security.protocol);
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let secret = |secret: &Option<secrecy::SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
-    let properties = [
+    let mut properties = vec![
         ("sasl.mechanism", security.sasl_mechanism.clone()),
         ("sasl.username", security.username.clone()),
         ("sasl.password", secret(&security.password)),
-        ("ssl.ca.location", path(&security.ca_file)),
         ("ssl.certificate.location", path(&security.certificate_file)),
         ("ssl.key.location", path(&security.key_file)),
         ("ssl.key.password", secret(&security.key_password)),
     ];
+    if uses_tls(config) {
+        // Without a file the places where systems keep theirs: our OpenSSL comes without any.
+        properties.push(("ssl.ca.location", path(&security.ca_file).or(Some(String::from("probe")))));
+        // The defaults, but a promise: whoever cannot prove to be that host is no broker of ours.
+        properties.push(("enable.ssl.certificate.verification", Some(String::from("true"))));
+        properties.push(("ssl.endpoint.identification.algorithm", Some(String::from("https"))));
+    }
     for (name, value) in properties {
         if let Some(value) = value {
             config.set(name, value);
         }
     }
+}
+
+fn uses_tls(config: &ClientConfig) -> bool {
+    config.get("security.protocol").is_some_and(|protocol| protocol.ends_with("ssl"))
 }
 
 /// Makes a client of any kind.
@@ -200,19 +170,25 @@ where
     C: ClientContext,
     T: FromClientConfigAndContext<C>,
 {
-    let needs_tls = config.get("security.protocol").is_some_and(|protocol| protocol.ends_with("ssl"))
-        || config.get("sasl.mechanism").is_some_and(|mechanism| mechanism.starts_with("SCRAM"));
-    if needs_tls && !cfg!(feature = "tls") {
+    let scram = config.get("sasl.mechanism").is_some_and(|mechanism| mechanism.starts_with("SCRAM"));
+    if (uses_tls(config) || scram) && !cfg!(feature = "tls") {
         return Err(ClientError::NoTls);
     }
     T::from_config_and_context(config, context).map_err(|error| match error {
         KafkaError::ClientConfig(_, _, property, _) => ClientError::Property { property },
-        KafkaError::ClientCreation(text) => ClientError::Creation(without_secrets(text, config)),
+        KafkaError::ClientCreation(text) => not_created(without_secrets(text, config)),
         other => ClientError::Creation(other.to_string()),
     })
 }
 
-/// Whether librdkafka takes all properties, without making a client.
+fn not_created(reason: String) -> ClientError {
+    match SECURITY.iter().find(|(property, _)| reason.contains(&format!("{property} failed"))) {
+        Some((_, setting)) => ClientError::Unusable { setting, reason },
+        None => ClientError::Creation(reason),
+    }
+}
+
+/// Whether librdkafka takes all properties, certificates and keys, without asking a broker.
 ///
 /// # Errors
 /// The first that it does not take.
@@ -226,14 +202,20 @@ pub fn check_properties(settings: &KafkaSettings) -> Result<(), ClientError> {
             _ => {}
         }
     }
+    let config = common_config(settings, "");
+    if uses_tls(&config) {
+        // Only a client reads the files; one that knows no broker opens no connection.
+        create::<_, AdminClient<_>>(&config, QuietContext::default())?;
+    }
     Ok(())
 }
 
 fn is_tls(property: &str) -> bool {
-    property.starts_with("ssl.") || property.starts_with("sasl.") || property == "security.protocol"
+    ["ssl.", "sasl.", "enable.ssl."].iter().any(|start| property.starts_with(start)) || property == "security.protocol"
 }
 
-fn without_secrets(mut text: String, config: &ClientConfig) -> String {
+/// The text without the passwords of the properties.
+pub(super) fn without_secrets(mut text: String, config: &ClientConfig) -> String {
     for name in ["sasl.password", "ssl.key.password"] {
         if let Some(secret) = config.get(name).filter(|secret| !secret.is_empty()) {
             text = text.replace(secret, "***");

@@ -10,6 +10,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
+use super::refusal::Refusal;
+
 /// Silence after a line that was let through.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -49,7 +51,12 @@ impl ClientLog {
                 tracing::debug!(target: "librdkafka", facility, "{text}");
             }
             _ => match self.warnings.turn() {
-                Some(held_back) => tracing::warn!(target: "librdkafka", facility, held_back, "{text}"),
+                Some(held_back) => match Refusal::of(text) {
+                    Some(Refusal { advice, .. }) => {
+                        tracing::warn!(target: "librdkafka", facility, held_back, advice, "{text}");
+                    }
+                    None => tracing::warn!(target: "librdkafka", facility, held_back, "{text}"),
+                },
                 None => tracing::debug!(target: "librdkafka", facility, "{text}"),
             },
         }

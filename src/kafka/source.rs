@@ -4,6 +4,7 @@
 //! start goes into the assignment itself, after a check that the log still holds it. A partition that may not be read is held: kept
 //! in name only, so that the group does not stall; an error tells why, and a restart takes it anew.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::market::checkpoint::{NextOffset, TopicPartition};
@@ -12,11 +13,32 @@ use crate::market::time::EventTime;
 mod ends_aside;
 mod error;
 mod member;
+mod slot;
 pub use error::{SourceError, TakeRefused};
 pub use member::KafkaSource;
 
-/// Called on the polling thread when a partition is assigned: takes it and says where reading begins.
-pub type TakePartition = Box<dyn Fn(&TopicPartition) -> Result<Start, TakeRefused> + Send + Sync>;
+/// Called on the polling thread when a partition is assigned, with what its log holds: takes it and says where reading begins.
+pub type TakePartition = Box<dyn Fn(&TopicPartition, LogBounds) -> Result<Start, TakeRefused> + Send + Sync>;
+
+/// What a partition's log holds: the offsets from `start` up to, and without, `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBounds {
+    pub start: NextOffset,
+    pub end: NextOffset,
+}
+
+impl LogBounds {
+    /// Whether reading may begin here without skipping a record.
+    pub fn hold(&self, offset: NextOffset) -> bool {
+        self.start <= offset && offset <= self.end
+    }
+}
+
+impl fmt::Display for LogBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.start, self.end)
+    }
+}
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

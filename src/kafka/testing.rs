@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::settings::{KafkaMode, KafkaSettings, Layout, SecuritySettings};
+use crate::settings::{KafkaMode, KafkaSettings, Layout, OnGap, SecuritySettings};
 
 /// Settings as the defaults have them, without a broker.
 pub(crate) fn settings() -> KafkaSettings {
@@ -17,6 +17,7 @@ pub(crate) fn settings() -> KafkaSettings {
         group_id: "stockstream-test".into(),
         retention: Duration::from_secs(7 * 86_400),
         retention_bytes: 1 << 30,
+        on_gap: OnGap::Stop,
         dead_letter_topic: "stock_dead_letters".into(),
         security: SecuritySettings {
             protocol: "plaintext".into(),

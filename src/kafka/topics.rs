@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
 use super::embedded::{EmbeddedBroker, EmbeddedError};
+use super::greeting::{self, NoCluster};
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaSettings, Layout};
 
@@ -35,6 +36,12 @@ pub enum TopicsError {
         "no kafka broker answers at {bootstrap} ({reason}): check that it runs, kafka.bootstrap_servers, and [kafka.security]; or set kafka.mode = \"embedded\" to need none"
     )]
     Unreachable { bootstrap: String, reason: String },
+    #[error("the kafka cluster at {bootstrap} cannot be used: {reason}")]
+    Refused { bootstrap: String, reason: String },
+    #[error(
+        "this user may not look at the group `{group}` ({reason}): give it the right to describe the group, or set another kafka.group_id"
+    )]
+    GroupForbidden { group: String, reason: String },
     #[error(
         "the topic `{topic}` has {found} partitions where {wanted} are expected: set kafka.partitions to what it has, or use another topic (its keys would go to other partitions, and a stock would get two bars)"
     )]
@@ -98,29 +105,38 @@ impl<'a> Topics<'a> {
     /// The id by which this cluster is told from others.
     ///
     /// # Errors
-    /// When no broker answers in time.
+    /// When no broker answers in time, or they do not let this client in.
     pub fn cluster_id(&self) -> Result<String, TopicsError> {
         if let Some(broker) = self.embedded {
             return Ok(broker.cluster_id().to_owned());
         }
-        let admin = self.admin()?;
-        self.find(&admin)?;
-        admin.inner().fetch_cluster_id(ANSWER).ok_or_else(|| self.unreachable(String::from("it tells no cluster id")))
+        greeting::cluster_id(self.settings, self.bootstrap).map_err(|why| match why {
+            NoCluster::Refused(reason) => TopicsError::Refused { bootstrap: self.bootstrap.to_owned(), reason },
+            NoCluster::Silent(reason) => self.unreachable(reason),
+            NoCluster::Client(error) => error.into(),
+        })
     }
 
     /// How many consumers the group has at this moment.
     ///
     /// # Errors
-    /// When no broker answers in time.
+    /// When no broker answers in time, or this user may not ask.
     pub fn group_members(&self) -> Result<usize, TopicsError> {
         let groups = self.admin()?.inner().fetch_group_list(Some(&self.settings.group_id), ANSWER);
-        let groups = groups.map_err(|error| self.unreachable(error.to_string()))?;
+        let groups = groups.map_err(|error| match error.rdkafka_error_code() {
+            Some(code) if is_forbidden(code) => self.group_forbidden(code),
+            _ => self.unreachable(error.to_string()),
+        })?;
         Ok(groups.groups().iter().map(|group| group.members().len()).sum())
     }
 
     fn admin(&self) -> Result<AdminClient<QuietContext>, TopicsError> {
         let config = client::common_config(self.settings, self.bootstrap);
         Ok(client::create(&config, QuietContext::default())?)
+    }
+
+    fn group_forbidden(&self, code: RDKafkaErrorCode) -> TopicsError {
+        TopicsError::GroupForbidden { group: self.settings.group_id.clone(), reason: code.to_string() }
     }
 
     fn unreachable(&self, reason: String) -> TopicsError {
@@ -194,6 +210,15 @@ impl<'a> Topics<'a> {
             }
         }
     }
+}
+
+fn is_forbidden(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+    )
 }
 
 fn check(wanted: &[Wanted], found: &BTreeMap<String, i32>) -> Result<(), TopicsError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bar::Bar;
+use super::log_gap::LogGap;
 use super::symbol::Symbol;
 use super::time::{EventTime, Span, WindowSize};
 
@@ -115,6 +116,9 @@ pub struct Checkpoint {
     pub rules: BarRules,
     pub log: LogIdentity,
     pub forced: Vec<ForcedAdvance>,
+    /// What this log lost before it was read, oldest first; mostly empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<LogGap>,
 }
 
 impl Checkpoint {
@@ -130,6 +134,7 @@ impl Checkpoint {
             rules,
             log: LogIdentity { cluster: cluster.to_owned(), last_record: None },
             forced: Vec::new(),
+            gaps: Vec::new(),
         }
     }
 
@@ -143,6 +148,7 @@ impl Checkpoint {
         self.known.values_mut().for_each(|since| *since = NextOffset(0));
         self.log = LogIdentity { cluster: cluster.to_owned(), last_record: None };
         self.forced.clear();
+        self.gaps.clear();
         self
     }
 }

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::checkpoint::{Checkpoint, Counters, Fingerprint, ForcedAdvance, NextOffset};
 use super::codec;
+use super::log_gap::BehindGap;
 use super::sim_clock::idle_event_time;
 use super::symbol::Symbol;
 use super::tick::{Tick, WireTick};
@@ -26,7 +27,7 @@ const FORCED_KEPT: usize = 1_000;
 const FINGERPRINT_BYTES: usize = 4_097;
 
 /// The reading position of a partition and all that goes with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PartitionCursor {
     /// What was restored, or stood at the newest barrier; its `known`, `rules` and `forced` are kept up to date.
     base: Checkpoint,
@@ -45,9 +46,10 @@ pub struct PartitionCursor {
     open_ends: BTreeSet<EventTime>,
     newest_end: EventTime,
     last_record: Option<LastRecord>,
+    behind_gap: Option<BehindGap>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct LastRecord {
     offset: i64,
     timestamp: Option<EventTime>,
@@ -75,6 +77,7 @@ impl PartitionCursor {
             open_ends: BTreeSet::new(),
             newest_end: EventTime::MIN,
             last_record: None,
+            behind_gap: BehindGap::of(&checkpoint),
             base: checkpoint,
         };
         for (symbol, since) in cursor.base.known.clone() {
@@ -145,7 +148,12 @@ impl PartitionCursor {
             Verdict::Dropped(DropReason::Malformed(_)) => self.counters.malformed += 1,
             Verdict::Dropped(DropReason::Future(_)) => self.counters.future += 1,
             Verdict::Dropped(DropReason::Unknown) => self.counters.unknown += 1,
-            Verdict::Tick(..) | Verdict::Replayed | Verdict::OtherLog => {}
+            Verdict::Tick(_, tick) => {
+                if let Some(behind) = &mut self.behind_gap {
+                    behind.folds(tick.event_time, fresh);
+                }
+            }
+            Verdict::Replayed | Verdict::OtherLog => {}
         }
         verdict
     }
@@ -256,6 +264,11 @@ impl PartitionCursor {
             let record = Record { offset: last.offset, timestamp: last.timestamp, payload: &last.payload };
             fingerprint(&record)
         });
+        if let (Some(behind), Some(gap)) = (&mut self.behind_gap, self.base.gaps.last_mut())
+            && behind.settle(gap, &mut self.counters)
+        {
+            self.behind_gap = None;
+        }
         self.base.cut = self.position;
         self.base.resume = self.position;
         self.base.watermark = self.watermark.get();

@@ -105,7 +105,7 @@ pub struct StillOpen {
 }
 
 /// The open windows of one stock. Whether a tick is late is decided before it gets here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StockWindows {
     symbol: Symbol,
     size: WindowSize,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use actix::Message;
 
+use crate::kafka::retention::NearestLoss;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 
@@ -27,3 +28,8 @@ pub struct ShowStocks(pub BTreeSet<Symbol>);
 pub struct LagMeasured {
     pub records: u64,
 }
+
+/// The watch over the broker's retention to the live feed, seldom: the partition that has the least of its log left.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RetentionMeasured(pub NearestLoss);

@@ -12,6 +12,7 @@ use crate::market::symbol::Symbol;
 #[rtype(result = "()")]
 pub struct FollowStocks {
     pub stocks: Vec<(Symbol, TopicPartition)>,
-    /// Partitions into which a producer of this process publishes: they are not idle, only slow.
+    /// Partitions into which a producer publishes, of this process or of the one that simulates in its stead: they are not idle, only
+    /// slow.
     pub fed: BTreeSet<TopicPartition>,
 }

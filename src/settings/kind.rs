@@ -85,7 +85,8 @@ impl Kind {
             (Kind::Secret, ValueKind::String(_)) => Ok(()),
             (Kind::Secret, _) => Err("must be a text".into()),
             (Kind::Properties, ValueKind::Table(_)) => Ok(()),
-            (Kind::Properties, _) => refuse("a table of client properties".into()),
+            // What was given is not shown: somebody may have tried to hand over a password so.
+            (Kind::Properties, _) => Err("must be a table of client properties".into()),
             (Kind::Stocks, ValueKind::Array(_)) => Ok(()),
             (Kind::Stocks, _) => refuse("a list of tables: write [[stocks]] above each".into()),
         }

@@ -16,6 +16,7 @@
 //! the variable a value came from nor its type, its TOML source no lines, and its numbers are lenient (4.7 partitions would
 //! become 5). Nor can it tell more than the first error.
 
+mod client_properties;
 mod document;
 mod effective;
 mod errors;
@@ -32,6 +33,7 @@ mod text;
 mod types;
 mod watch;
 
+pub use client_properties::{CLIENT_PROPERTIES, ClientScope};
 pub use effective::{Effective, EffectiveValue};
 pub use errors::{Problem, SettingsErrors};
 pub use load::{Loaded, load};

@@ -38,6 +38,7 @@ pub(super) struct RawKafka {
     #[serde(with = "humantime_serde")]
     retention: Duration,
     retention_bytes: u64,
+    on_gap: OnGap,
     pub(super) dead_letter_topic: String,
     pub(super) security: RawSecurity,
     properties: BTreeMap<String, String>,
@@ -159,6 +160,7 @@ impl RawKafka {
             group_id: self.group_id,
             retention: self.retention,
             retention_bytes: self.retention_bytes,
+            on_gap: self.on_gap,
             dead_letter_topic: self.dead_letter_topic,
             security: self.security.resolve(secrets),
             properties: self.properties,

@@ -90,6 +90,7 @@ fn put_kafka(keys: &mut Keys, kafka: &KafkaSettings) {
         group_id,
         retention,
         retention_bytes,
+        on_gap,
         dead_letter_topic,
         security,
         properties,
@@ -103,6 +104,7 @@ fn put_kafka(keys: &mut Keys, kafka: &KafkaSettings) {
     keys.put("kafka.group_id", group_id);
     keys.put_duration("kafka.retention", *retention);
     keys.put("kafka.retention_bytes", retention_bytes);
+    keys.put_word("kafka.on_gap", on_gap);
     keys.put("kafka.dead_letter_topic", dead_letter_topic);
     properties.iter().for_each(|(name, value)| keys.put(&format!("kafka.properties.{name}"), value));
     put_security(keys, security);

@@ -111,7 +111,9 @@ impl Check<'_> {
             ("key_file", &security.key_file),
         ] {
             self.require(tls || path.is_empty(), &[&key(name), &protocol], unused);
-            self.require(path.is_empty() || Path::new(path).is_file(), &[&key(name)], "names a file that is not there");
+            if let Err(reason) = readable(path) {
+                self.require(path.is_empty(), &[&key(name)], &reason);
+            }
         }
         let pair = security.certificate_file.is_empty() == security.key_file.is_empty();
         let (given, other) = match security.key_file.is_empty() {
@@ -149,5 +151,19 @@ impl Check<'_> {
             Err(reason) => self.require(false, &[&file_key], &reason),
         }
         None
+    }
+}
+
+/// # Errors
+/// Says why the file cannot be read.
+fn readable(path: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => String::from("names a file that is not there"),
+        _ => format!("names a file that cannot be read: {error}"),
+    };
+    // Looked at before it is opened: a pipe would block.
+    match std::fs::metadata(path).map_err(failed)?.is_file() {
+        true => std::fs::File::open(path).map(drop).map_err(failed),
+        false => Err(String::from("names what is not a file")),
     }
 }

@@ -48,6 +48,16 @@ pub enum Layout {
     Keyed,
 }
 
+/// What becomes of a partition whose log no longer holds what the lake needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGap {
+    /// It is refused, and nothing is committed.
+    Stop,
+    /// Reading goes on where the log begins, and every checkpoint from then on tells of the gap.
+    Record,
+}
+
 #[derive(Clone)]
 pub struct KafkaSettings {
     pub mode: KafkaMode,
@@ -64,6 +74,8 @@ pub struct KafkaSettings {
     pub retention: Duration,
     /// How many bytes a partition the broker keeps of topics that we create.
     pub retention_bytes: u64,
+    /// What to do when the broker has deleted ticks that the lake still needed.
+    pub on_gap: OnGap,
     /// Where late, malformed and future ticks go.
     pub dead_letter_topic: String,
     pub security: SecuritySettings,

@@ -46,6 +46,11 @@ pub enum StorageError {
     Io { action: Action, path: PathBuf, source: io::Error },
     #[error("{path} is not a directory; give another one with --lake")]
     NotADirectory { path: PathBuf },
+    #[error(
+        "{path} is a symbolic link, and inside a lake there may be none: what is behind it is not made durable with the lake, \
+         and may be anybody's; put the directory itself there, or the whole lake where the link leads"
+    )]
+    SymbolicLink { path: PathBuf },
     #[error("{path} is no lake: it has neither `bars` nor `state`; give the directory of a lake with --lake")]
     NoLake { path: PathBuf },
     #[error("the lake {path} is in use by {holder}; stop that process or give another directory with --lake")]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::features::FeaturesOutcome;
-use super::layout::BarsFile;
+use super::layout::{BarsFile, Dataset};
 use super::{Lake, StorageError};
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
@@ -49,11 +49,16 @@ impl FeatureFlow {
     /// When the lake cannot be read. [`StorageError::Missing`] passes: an owner of before, who does not know it yet, has let go of
     /// an entry that was listed.
     pub fn restore(lake: &Lake, partition: &TopicPartition) -> Result<Self, StorageError> {
-        let entries = lake.entries(partition)?;
-        let oldest = entries.first().copied().unwrap_or(CommitNumber(1));
+        let mut held = held(lake, partition)?;
+        let oldest = held.first().map_or(CommitNumber(1), |(number, _)| *number);
+        // The newest may be on its way: not durable, its rows not public. Who commits it tells when it is.
+        if let Some((number, newest)) = held.last()
+            && let Some(file) = BarsFile::of(partition, *number, &newest.rows)
+            && !lake.store().exists(&file.path(Dataset::Bars))?
+        {
+            held.pop();
+        }
         let saved = saved_state(lake, partition)?;
-        let held = entries.iter().map(|number| Ok((*number, lake.read_entry(partition, *number)?)));
-        let held: Vec<(CommitNumber, Commit)> = held.collect::<Result<_, StorageError>>()?;
         // Entries go only when the saved state includes them: a state older than the chain is of another lake. And a state is saved only
         // when the features are in the lake: if somebody has removed them, they are made again.
         let complete = |state: &IndicatorState| {
@@ -114,17 +119,46 @@ impl FeatureFlow {
         })
     }
 
-    /// Saves the state, unless it is saved or includes a file whose features are not in the lake: nobody would make them then.
+    /// Saves the state, unless it is saved, or includes a file whose features are not in the lake (nobody would make them then), or an
+    /// owner after this one has saved a newer one.
     ///
     /// # Errors
     /// When the disk refuses; the state saved before is still there.
     pub fn save(&mut self) -> Result<(), StorageError> {
-        if self.waiting.is_empty() && self.saved != Some(self.state.last()) {
+        if self.waiting.is_empty() && self.saved != Some(self.state.last()) && !self.is_outdated()? {
             self.lake.save_indicators(&self.partition, &self.state.to_bytes())?;
             self.saved = Some(self.state.last());
         }
         Ok(())
     }
+
+    /// Whether this owner was stopped while others went on, and does not know it yet. Its state would do no harm but that entries are
+    /// gone which only the newer one includes: the next start would pass over all bars. A state beyond the chain is of another lake.
+    fn is_outdated(&self) -> Result<bool, StorageError> {
+        let Some(saved) = saved_state(&self.lake, &self.partition)? else { return Ok(false) };
+        let newest = self.lake.entries(&self.partition)?.last().copied();
+        Ok(saved.last() > self.state.last() && newest.is_some_and(|newest| saved.last() <= newest))
+    }
+}
+
+/// The entries of the chain, oldest first. One that an owner put under a number long freed, to find itself fenced, is none of them:
+/// the next entry does not go on where it ends.
+fn held(lake: &Lake, partition: &TopicPartition) -> Result<Vec<(CommitNumber, Commit)>, StorageError> {
+    let mut held: Vec<(CommitNumber, Commit)> = Vec::new();
+    for number in lake.entries(partition)?.into_iter().rev() {
+        let commit = lake.read_entry(partition, number)?;
+        if held.last().is_some_and(|(_, next)| !goes_on(&commit, next)) {
+            break;
+        }
+        held.push((number, commit));
+    }
+    held.reverse();
+    Ok(held)
+}
+
+fn goes_on(commit: &Commit, next: &Commit) -> bool {
+    let ticks: u64 = next.rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum();
+    commit.checkpoint.counters.in_bars + ticks == next.checkpoint.counters.in_bars
 }
 
 fn saved_state(lake: &Lake, partition: &TopicPartition) -> Result<Option<IndicatorState>, StorageError> {

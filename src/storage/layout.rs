@@ -15,6 +15,8 @@ pub const STATE: &str = "state";
 pub const IDENTITY: &str = "state/lake.json";
 /// Held by every process that writes; see [`super::Sharing`].
 pub const OWNER_LOCK: &str = "state/owner.lock";
+/// Held by the one process that simulates the stocks, of those that share the lake; see [`super::Simulating`].
+pub const PRODUCERS_LOCK: &str = "state/producers.lock";
 /// Held shared while a name is put into a dataset, exclusively while compaction exchanges a directory.
 pub const PUBLISH_LOCK: &str = "state/publish.lock";
 /// Files being written begin so; they never stand in a dataset.
@@ -190,5 +192,19 @@ mod tests {
         }
         assert_eq!(parse_date_dir("date=2025-05-14"), Some("2025-05-14"));
         assert_eq!(parse_date_dir("date=2025-5-14"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_partition_is_one_plain_directory_or_none(topic in "[a-zA-Z0-9._/\\\\-]{1,12}", number in -2..100i32) {
+            let partition = TopicPartition::new(&topic, number);
+            if is_usable(&partition) {
+                let path = chain_dir(&partition);
+                let plain = |part| matches!(part, std::path::Component::Normal(_));
+                let parts: Vec<_> = std::path::Path::new(&path).components().collect();
+                proptest::prop_assert!(parts.len() == 2 && parts.into_iter().all(plain), "{path}");
+                proptest::prop_assert_eq!(parse_partition(&partition.to_string()), Some(partition));
+            }
+        }
     }
 }

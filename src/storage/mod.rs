@@ -35,4 +35,5 @@ pub use feature_flow::{FeatureFlow, FeatureProgress};
 pub use features::FeaturesOutcome;
 pub use lake::{Lake, LakeIdentity, Sharing};
 pub use layout::{BarsFile, Dataset};
+pub use posix::{ProducersLock, Simulating, take_producers_lock};
 pub use reader::PublishedFile;

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # A real Apache Kafka broker for the tests: one node (KRaft) on 127.0.0.1, without docker.
 #
-#   kafka.sh start DIR [PORT]  start a broker that keeps its log in DIR, wait until it answers, print its address
+#   kafka.sh start DIR [PORT [PROPERTIES [OPTION..]]]
+#                              start a broker that keeps its log in DIR, wait until it answers, print its address
 #   kafka.sh stop DIR          stop it cleanly and wait until it is gone
 #   kafka.sh kill DIR          kill -9 it; a later start recovers the log
 #
-# PORT defaults to 19092; the next one is used too, by the controller. Needs Java 17 and, for the first start, Maven: the
-# jars come from Maven Central and stay in $KAFKA_JARS (default: ~/.cache/stockstream/kafka-4.1.0).
+# PORT defaults to 19092; the next one is used too, by the controller. PROPERTIES is a file of server properties that
+# override ours (more listeners, certificates); OPTIONs are for formatting a new log, such as
+#   --add-scram 'SCRAM-SHA-512=[name=alice,password=secret]'
+# Needs Java 17 and, for the first start, Maven: the jars come from Maven Central and stay in $KAFKA_JARS (default:
+# ~/.cache/stockstream/kafka-4.1.0).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,7 +18,7 @@ jars=${KAFKA_JARS:-${XDG_CACHE_HOME:-$HOME/.cache}/stockstream/kafka-4.1.0}
 cluster_id=c3RvY2tzdHJlYW0tdGVzdA # any 16 bytes in base64
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -45,6 +49,8 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 PROPERTIES
+    # The last of two lines for a key counts.
+    [[ -z $more_properties ]] || cat "$more_properties" >>"$dir/server.properties"
 }
 
 is_running() {
@@ -63,7 +69,8 @@ start() {
     fetch_jars
     write_properties
     if [[ ! -f $dir/log/meta.properties ]]; then
-        java -cp "$jars/*" kafka.tools.StorageTool format -t "$cluster_id" -c "$dir/server.properties" >"$dir/format.log" 2>&1 ||
+        java -cp "$jars/*" kafka.tools.StorageTool format -t "$cluster_id" -c "$dir/server.properties" \
+            "${format_options[@]}" >"$dir/format.log" 2>&1 ||
             { cat "$dir/format.log" >&2; exit 1; }
     fi
     setsid java -Xms256m -Xmx1g -cp "$jars/*" kafka.Kafka "$dir/server.properties" >"$dir/broker.log" 2>&1 </dev/null &
@@ -95,6 +102,8 @@ end() {
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 port=${3:-19092}
+more_properties=${4:-}
+format_options=("${@:5}")
 case $1 in
 start) start ;;
 stop) end TERM ;;

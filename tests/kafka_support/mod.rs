@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use stockstream::kafka::publisher::{Outgoing, Publish, PublishRefused, Publisher};
 use stockstream::kafka::source::{KafkaSource, RecordSource, SourceError, SourceEvent, Start, TakePartition};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
-use stockstream::settings::{KafkaMode, KafkaSettings, Layout, SecuritySettings};
+use stockstream::settings::{KafkaMode, KafkaSettings, Layout, OnGap, SecuritySettings};
 
 /// Longer than any step of these tests takes on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,6 +22,7 @@ pub fn settings() -> KafkaSettings {
         group_id: "test".into(),
         retention: Duration::from_secs(3 * 86_400),
         retention_bytes: 123_456_789,
+        on_gap: OnGap::Stop,
         dead_letter_topic: "dead_letters".into(),
         security: SecuritySettings {
             protocol: "plaintext".into(),
@@ -107,7 +108,7 @@ impl Reader {
 }
 
 pub fn from_the_start() -> TakePartition {
-    Box::new(|_| Ok(Start::at(NextOffset(0))))
+    Box::new(|_, _| Ok(Start::at(NextOffset(0))))
 }
 
 /// Publishes with back-pressure.

@@ -1,6 +1,6 @@
 //! A cluster that outlives the program: mock brokers hosted by the test, or a real Kafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -88,7 +88,7 @@ impl Cluster {
         self.producer.flush(PATIENCE).unwrap();
     }
 
-    /// The whole log of a partition.
+    /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
         read(&self.reader, topic, partition).into_iter().map(|(record, _)| record).collect()
     }
@@ -113,13 +113,21 @@ fn reader(bootstrap: &str) -> BaseConsumer {
     config.create().unwrap()
 }
 
-/// Every record of a partition, with its header `reason`.
+/// Every record that a partition's log holds, with its header `reason`.
 fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+    let deadline = Instant::now() + PATIENCE;
+    let (log_start, log_end) = loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok(bounds) => break bounds,
+            // An outage may just be over.
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
     let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
+    start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
     consumer.assign(&start).unwrap();
-    let mut records = Vec::new();
-    loop {
+    let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
+    while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
         match consumer.poll(PATIENCE).expect("the broker answers") {
             Ok(record) => {
                 let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
@@ -129,7 +137,8 @@ fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord,
                 let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
                 records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
             }
-            Err(KafkaError::PartitionEOF(_)) => return records,
+            // Of an earlier reading: the end is known.
+            Err(KafkaError::PartitionEOF(_)) => {}
             // Of an outage that is over: the client connects again by itself.
             Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::BrokerTransportFailure
@@ -139,4 +148,7 @@ fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord,
             Err(error) => panic!("{error}"),
         }
     }
+    // Nothing is to be fetched until the next reading.
+    consumer.unassign().unwrap();
+    records
 }

@@ -29,3 +29,14 @@ impl Effort {
         }
     }
 }
+
+/// What decides every chance of a test, printed: `STOCKSTREAM_FAULTS_SEED` repeats a run. Only what the test itself decides is
+/// repeated; the machine's own chances (threads, the network) are not.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("STOCKSTREAM_FAULTS_SEED") {
+        Ok(seed) => seed.parse().expect("STOCKSTREAM_FAULTS_SEED is a whole number"),
+        Err(_) => rand::random(),
+    };
+    println!("STOCKSTREAM_FAULTS_SEED={seed}");
+    seed
+}

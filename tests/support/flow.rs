@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use stockstream::kafka::topics::partition_of_key;
 use stockstream::market::bar::Bar;
+use stockstream::market::checkpoint::TopicPartition;
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
@@ -98,9 +99,14 @@ impl Flow {
 
     /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
     pub fn oracle(&self) -> (Vec<Bar>, Counts) {
+        self.oracle_over(|partition| self.cluster.log(&partition.topic, partition.partition))
+    }
+
+    /// The same over these logs: the cluster may have lost a part of its own.
+    pub fn oracle_over(&self, log_of: impl Fn(&TopicPartition) -> Vec<LogRecord>) -> (Vec<Bar>, Counts) {
         let (mut bars, mut counts) = (Vec::new(), Counts::default());
         for (partition, checkpoint) in checkpoints(&self.lake()) {
-            let mut log = self.cluster.log(&partition.topic, partition.partition);
+            let mut log = log_of(&partition);
             log.retain(|record| record.offset < checkpoint.cut.0);
             let outcome = one_pass(&log, &Facts::of(&checkpoint));
             let committed = checkpoint.counters;

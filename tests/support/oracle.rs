@@ -31,6 +31,16 @@ pub struct Facts {
     /// (offset, watermark): the watermark was advanced to this before the record at this offset was read, or the next one that
     /// exists. A watermark restored onto a new log is such an advance at offset 0; the end of the stream is one at the log's end.
     pub forced: Vec<(i64, EventTime)>,
+    /// What the log lost before it was read, in this order.
+    pub gaps: Vec<Gap>,
+}
+
+/// Records below `cut` were read; then the log began at `to`, and reading went on there from this watermark.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    pub cut: i64,
+    pub to: i64,
+    pub watermark: EventTime,
 }
 
 impl Facts {
@@ -39,7 +49,9 @@ impl Facts {
         let BarRules { window, lateness, max_ahead } = checkpoint.rules;
         let known = checkpoint.known.iter().map(|(symbol, since)| (symbol.clone(), since.0)).collect();
         let forced = checkpoint.forced.iter().map(|advance| (advance.offset.0, advance.watermark)).collect();
-        Self { window, lateness, max_ahead, known, forced }
+        let gaps = checkpoint.gaps.iter();
+        let gaps = gaps.map(|gap| Gap { cut: gap.cut.0, to: gap.to.0, watermark: gap.watermark }).collect();
+        Self { window, lateness, max_ahead, known, forced, gaps }
     }
 }
 
@@ -83,50 +95,101 @@ struct Folded {
     volume: Option<f64>,
 }
 
-/// Passes over the log. The records must be in offset order; holes are fine.
+/// Passes over the log, as it was before it lost anything. The records must be in offset order; holes are fine.
 pub fn one_pass(log: &[LogRecord], facts: &Facts) -> Outcome {
-    let mut watermark = EventTime::MIN;
-    let mut windows: BTreeMap<(Symbol, EventTime), Vec<Folded>> = BTreeMap::new();
-    let mut counts = Counts::default();
+    let mut pass = Pass { facts, watermark: EventTime::MIN, windows: BTreeMap::new(), counts: Counts::default() };
+    let mut gaps = facts.gaps.iter().peekable();
+    let mut log_start = 0;
     for record in log {
-        watermark = watermark.max(forced_until(facts, record.offset));
-        counts.read += 1;
-        let Some(line) = parse(&record.payload) else {
-            counts.malformed += 1;
-            continue;
-        };
+        while let Some(gap) = gaps.next_if(|gap| gap.cut <= record.offset) {
+            pass.cross(gap, log);
+            log_start = gap.to;
+        }
+        if record.offset >= log_start {
+            pass.read(record);
+        }
+    }
+    gaps.for_each(|gap| pass.cross(gap, log));
+    pass.outcome()
+}
+
+struct Pass<'f> {
+    facts: &'f Facts,
+    watermark: EventTime,
+    windows: BTreeMap<(Symbol, EventTime), Vec<Folded>>,
+    counts: Counts,
+}
+
+/// What a record is.
+enum Fate {
+    Malformed,
+    Unknown,
+    Future,
+    Late,
+    Folded,
+}
+
+impl Pass<'_> {
+    fn read(&mut self, record: &LogRecord) {
+        self.counts.read += 1;
+        match self.fold(record) {
+            Fate::Malformed => self.counts.malformed += 1,
+            Fate::Unknown => self.counts.unknown += 1,
+            Fate::Future => self.counts.future += 1,
+            Fate::Late => self.counts.late += 1,
+            Fate::Folded => {}
+        }
+    }
+
+    fn fold(&mut self, record: &LogRecord) -> Fate {
+        let facts = self.facts;
+        self.watermark = self.watermark.max(forced_until(facts, record.offset));
+        let Some(line) = parse(&record.payload) else { return Fate::Malformed };
         let known = Symbol::new(&line.symbol)
             .ok()
             .filter(|symbol| facts.known.get(symbol).is_some_and(|since| record.offset >= *since));
-        let Some(symbol) = known else {
-            counts.unknown += 1;
-            continue;
-        };
+        let Some(symbol) = known else { return Fate::Unknown };
         if record.timestamp.is_some_and(|published| line.event_time - published > facts.max_ahead) {
-            counts.future += 1;
-            continue;
+            return Fate::Future;
         }
         let window_start = floor(line.event_time, facts.window);
-        if window_start + facts.window.span() <= watermark {
-            counts.late += 1;
-            continue;
+        if window_start + facts.window.span() <= self.watermark {
+            return Fate::Late;
         }
-        watermark = watermark.max(line.event_time - facts.lateness);
+        self.watermark = self.watermark.max(line.event_time - facts.lateness);
         let ParsedLine { event_time, price, volume, .. } = line;
         let folded = Folded { event_time, offset: record.offset, price, volume };
-        windows.entry((symbol, window_start)).or_default().push(folded);
+        self.windows.entry((symbol, window_start)).or_default().push(folded);
+        Fate::Folded
     }
-    watermark = watermark.max(forced_until(facts, i64::MAX));
-    let mut bars = Vec::new();
-    for ((symbol, window_start), ticks) in windows {
-        if window_start + facts.window.span() <= watermark {
-            counts.in_bars += ticks.len() as u64;
-            bars.push(bar_of(symbol, window_start, &ticks));
-        } else {
-            counts.open += ticks.len() as u64;
+
+    /// Whatever was open is folded anew from what is left of the log below the cut, and what is not left counts as not read.
+    fn cross(&mut self, gap: &Gap, log: &[LogRecord]) {
+        self.watermark = gap.watermark;
+        let (size, watermark) = (self.facts.window.span(), gap.watermark);
+        for (_, ticks) in self.windows.extract_if(.., |(_, start), _| *start + size > watermark) {
+            self.counts.read -= ticks.len() as u64;
+        }
+        for record in log.iter().filter(|record| (gap.to..gap.cut).contains(&record.offset)) {
+            if matches!(self.fold(record), Fate::Folded) {
+                self.counts.read += 1;
+            }
         }
     }
-    Outcome { bars, counts, watermark }
+
+    fn outcome(mut self) -> Outcome {
+        let watermark = self.watermark.max(forced_until(self.facts, i64::MAX));
+        let mut bars = Vec::new();
+        for ((symbol, window_start), ticks) in self.windows {
+            if window_start + self.facts.window.span() <= watermark {
+                self.counts.in_bars += ticks.len() as u64;
+                bars.push(bar_of(symbol, window_start, &ticks));
+            } else {
+                self.counts.open += ticks.len() as u64;
+            }
+        }
+        Outcome { bars, counts: self.counts, watermark }
+    }
 }
 
 fn forced_until(facts: &Facts, offset: i64) -> EventTime {

@@ -22,6 +22,7 @@ pub fn default_facts(known: &[&str]) -> Facts {
         max_ahead: Span::from_secs(60),
         known: known.iter().map(|symbol| (Symbol::new(symbol).unwrap(), 0)).collect(),
         forced: Vec::new(),
+        gaps: Vec::new(),
     }
 }
 

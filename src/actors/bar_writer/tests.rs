@@ -45,7 +45,7 @@ impl Setup {
         let (lost, lost_probe) = probe();
         let (restart, restart_probe) = probe();
         let are_settled = settled.clone();
-        let letters = Box::new(move |_: &TopicPartition| are_settled.load(Ordering::SeqCst));
+        let letters = Box::new(move |_: &TopicPartition, _| are_settled.load(Ordering::SeqCst));
         let writer = BarWriter::new(WriterOutputs { restore, bars, lost, restart }, letters).start();
         let (reply_to, committed) = probe();
         let (chain, checkpoint) = take(&lake, &partition());

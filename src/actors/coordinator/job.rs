@@ -11,6 +11,7 @@ use super::ground::Ground;
 use super::reload::Reload;
 use super::start_points::StartPoint;
 use super::stopping::off_thread;
+use super::turn::Turn;
 use super::wiring::Pipeline;
 use super::{Coordinator, Stage};
 use crate::actors::live_feed::LiveFeed;
@@ -22,8 +23,8 @@ use crate::settings::Settings;
 
 /// What this process is started for.
 pub enum Job {
-    /// Simulate (if enabled) and consume until told to stop.
-    Run { points: BTreeMap<Symbol, StartPoint> },
+    /// Simulate while it is this process's turn, from these points, and consume until told to stop.
+    Run { turn: Turn, points: BTreeMap<Symbol, StartPoint> },
     /// Consume to the end that every partition has at the start, then stop.
     UntilEnd,
     /// Publish these lines, consume them, close all windows, then stop.
@@ -68,6 +69,7 @@ pub async fn run_job(
         job: Some(job),
         reload,
         pipeline: None,
+        turn: Turn::Never,
         producers: None,
         replay: None,
         replayed: None,

@@ -10,8 +10,7 @@ use super::start_points::StartPoint;
 use crate::actors::tick_producer::{Simulation, TickProducer};
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::publisher::{Outgoing, Publish};
-use crate::kafka::route::{Route, partition_of};
-use crate::market::checkpoint::TopicPartition;
+use crate::kafka::route::Route;
 use crate::market::faults::FaultInjector;
 use crate::market::gbm::{PathParams, PricePath};
 use crate::market::pace::Pace;
@@ -141,11 +140,6 @@ impl Producers {
 
     pub fn stopped(&mut self, last: Vec<(Symbol, LastTick)>) {
         self.stopped.extend(last);
-    }
-
-    /// Partitions that are fed.
-    pub fn fed(&self, settings: &Settings) -> BTreeSet<TopicPartition> {
-        self.running.keys().map(|symbol| partition_of(&settings.kafka, symbol)).collect()
     }
 }
 

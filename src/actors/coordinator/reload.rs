@@ -57,11 +57,15 @@ impl Coordinator {
             plan.removed.iter().chain(starting.iter().map(|stock| &stock.symbol)).cloned().collect();
         let (ground, wanted) = (self.ground.clone(), settings.clone());
         let added: Vec<StockSettings> = plan.added.clone();
+        let simulates = self.producers.is_some();
         // First what can fail: without a topic nothing changes.
         let prepare = off_thread(move || {
             let symbols: Vec<Symbol> = added.iter().map(|stock| stock.symbol.clone()).collect();
             if !symbols.is_empty() {
                 ground.ensure_topics(&wanted, &symbols)?;
+            }
+            if !simulates {
+                return Ok(BTreeMap::new());
             }
             // A stock that was here before this process goes on where it was.
             start_points(&ground, &wanted, &added, source_from(&wanted).as_ref())
@@ -83,19 +87,21 @@ impl Coordinator {
         ctx: &mut Context<Self>,
     ) {
         self.settings = settings;
-        let Some(producers) = &mut self.producers else { return self.tell_stocks() };
+        let Some(producers) = &mut self.producers else { return self.applied() };
         let stopped = producers.stop(Some(&stopping)).wait();
         ctx.wait(stopped.into_actor(self).map(move |last, coordinator, _| {
             let Some(producers) = &mut coordinator.producers else { return };
             producers.stopped(last);
-            if coordinator.settings.producer.enabled {
-                for stock in starting.iter().filter(|stock| stock.enabled) {
-                    let point = points.get(&stock.symbol).copied().unwrap_or(StartPoint::fresh(stock.initial_price));
-                    producers.start(&coordinator.ground, &coordinator.settings, stock, point);
-                }
+            for stock in starting.iter().filter(|stock| stock.enabled) {
+                let point = points.get(&stock.symbol).copied().unwrap_or(StartPoint::fresh(stock.initial_price));
+                producers.start(&coordinator.ground, &coordinator.settings, stock, point);
             }
-            coordinator.tell_stocks();
-            info!(stocks = coordinator.settings.stocks.len(), "settings applied");
+            coordinator.applied();
         }));
+    }
+
+    fn applied(&self) {
+        self.tell_stocks();
+        info!(stocks = self.settings.stocks.len(), "settings applied");
     }
 }

@@ -65,11 +65,23 @@ impl Stages {
     }
 }
 
+/// What became of the published ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Every one is acknowledged.
+    All,
+    /// Some may still go out, or never.
+    NotAll,
+}
+
 /// Waits, off the actors' threads, until every published tick is acknowledged.
-pub async fn flush(ground: std::sync::Arc<Ground>, within: Duration) {
-    let flushed = off_thread(move || ground.publisher.flush(within)).await;
-    if let Err(error) = flushed {
-        warn!(%error, "not every published tick is acknowledged");
+pub async fn flush(ground: std::sync::Arc<Ground>, within: Duration) -> Flushed {
+    match off_thread(move || ground.publisher.flush(within)).await {
+        Ok(()) => Flushed::All,
+        Err(error) => {
+            warn!(%error, "not every published tick is acknowledged");
+            Flushed::NotAll
+        }
     }
 }
 

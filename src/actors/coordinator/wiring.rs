@@ -28,13 +28,17 @@ use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
-use crate::actors::partition_taker::PartitionTaker;
+use crate::actors::partition_taker::{PartitionTaker, TakeRules};
 use crate::actors::pulse::Pulse;
-use crate::actors::tick_consumer::{ConsumerOutputs, ConsumerParams, IdleRule, LetterBox, TickConsumer};
+use crate::actors::tick_consumer::{
+    ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, held_up_to,
+};
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::client::session_timeout;
+use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
+use crate::messages::live::RetentionMeasured;
 use crate::settings::Settings;
 
 /// The running actors between the log and the lake.
@@ -45,6 +49,7 @@ pub struct Pipeline {
     pub writer_pulse: Pulse,
     windows: WindowThread,
     others: Vec<Arbiter>,
+    _retention: RetentionWatch,
 }
 
 /// Starts everything but the producers, from the lake up to the log.
@@ -58,10 +63,15 @@ pub fn spawn_pipeline(
     coordinator: &Addr<Coordinator>,
 ) -> Result<Pipeline, StartError> {
     let rules = settings.market.rules;
-    let taker = Arc::new(PartitionTaker::new(ground.lake.clone(), rules, ground.log.clone()));
+    let on_gap = settings.kafka.on_gap;
+    let taker = PartitionTaker::new(ground.lake.clone(), TakeRules { bars: rules, log: ground.log.clone(), on_gap });
+    let taker = Arc::new(taker);
     let take = taker.clone();
-    let source =
-        KafkaSource::connect(&settings.kafka, &ground.bootstrap, Box::new(move |partition| take.take(partition)))?;
+    let take = Box::new(move |partition: &_, log| take.take(partition, log));
+    let source = KafkaSource::connect(&settings.kafka, &ground.bootstrap, take)?;
+    let shown: Recipient<RetentionMeasured> = live.clone().recipient();
+    let report = Box::new(move |nearest| shown.do_send(RetentionMeasured(nearest)));
+    let retention = RetentionWatch::start(&settings.kafka, &ground.bootstrap, source.needed(), LOOK_INTERVAL, report)?;
 
     let features = Arbiter::new();
     let (lake, restart) = (ground.lake.clone(), coordinator.clone().recipient());
@@ -77,7 +87,7 @@ pub fn spawn_pipeline(
         restart: coordinator.clone().recipient(),
     };
     let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
-        BarWriter::new(outputs, Box::new(move |partition| letters.acknowledged(partition)))
+        BarWriter::new(outputs, Box::new(move |partition, cut| letters.settled(partition, cut)))
     });
 
     let windows = WindowThread::start();
@@ -101,6 +111,7 @@ pub fn spawn_pipeline(
         spawn_window,
         replace_stuck_windows: Box::new(move || watched.replace_if_stuck(stuck_after)),
         after_fencing: session_timeout(&settings.kafka),
+        ends: Ends::new(held_up_to(ground.lake.clone())),
         backlog: ground.backlog.clone(),
     };
     let letter_box = LetterBox {
@@ -120,10 +131,14 @@ pub fn spawn_pipeline(
         TickConsumer::new(Box::new(source), params, letter_box, outputs)
     });
 
-    let writer_pulse = Pulse::of(writing.handle());
-    let others = vec![reading, writing, features];
-    let stages = Stages { consumer, writer, engine };
-    Ok(Pipeline { stages, producers: Arbiter::new(), writer_pulse, windows, others })
+    Ok(Pipeline {
+        stages: Stages { consumer, writer, engine },
+        producers: Arbiter::new(),
+        writer_pulse: Pulse::of(writing.handle()),
+        windows,
+        others: vec![reading, writing, features],
+        _retention: retention,
+    })
 }
 
 impl Pipeline {

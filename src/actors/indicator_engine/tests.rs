@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
-use crate::actors::testing::{Probe, Trouble, all_done, bar, failing_lake, genesis, partition, probe, take};
+use crate::actors::testing::{Probe, Trouble, all_done, bar, failing_lake, partition, probe, take};
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
@@ -44,7 +44,9 @@ impl Setup {
 
     /// Puts these rows into the chain and says what is to be told to the engine.
     fn commit(&mut self, rows: &[Bar]) -> (BarsFile, Arc<[Bar]>) {
-        let commit = Commit { rows: rows.into(), checkpoint: genesis() };
+        let mut checkpoint = self.lake.newest_checkpoint(&partition()).unwrap().unwrap();
+        checkpoint.counters.in_bars += rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum::<u64>();
+        let commit = Commit { rows: rows.into(), checkpoint };
         let file = self.chain.commit(&commit).unwrap().expect("it has rows");
         (file, commit.rows)
     }

@@ -1,8 +1,6 @@
-//! The consumer's partitions and what is done with each event of its source.
+//! The consumer's partitions: taking and losing them, and what each does between two slices.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use actix::Recipient;
@@ -14,20 +12,20 @@ use super::owned::{OwnedPartition, Step, StepRules};
 use super::restarts::Restarts;
 use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
-use crate::fail_points::Place;
-use crate::kafka::dead_letters::DeadLetter;
-use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
+use crate::kafka::source::{RecordSource, SourceError};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
-use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
+use crate::market::partition::PartitionCursor;
 use crate::market::symbol::Symbol;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
-use crate::messages::lifecycle::{DrainStream, Drained, PipelineFailed, ReadUntil};
+use crate::messages::lifecycle::{DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil};
 use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 use crate::storage::Chain;
-use crate::supervision::{guarded, panicked};
+use crate::supervision::guarded;
+
+mod reading;
 
 /// Hands over what was taken when the source assigned a partition.
 pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoint)> + Send>;
@@ -81,109 +79,6 @@ impl ConsumerState {
 
     pub fn replies_come_to(&mut self, own: Recipient<BarrierCommitted>) {
         self.replies = Some(own);
-    }
-
-    /// Reads a slice of events. Returns how many records came.
-    pub fn read(&mut self, source: &mut dyn RecordSource, max: usize, wait: Duration) -> usize {
-        let mut records = 0;
-        let mut at = usize::MAX;
-        let now = Instant::now();
-        // The partition whose record is being judged: whose panic it is.
-        let judged = Cell::new(None);
-        let mut sink = |event: SourceEvent<'_>| match event {
-            SourceEvent::Record { partition, offset, timestamp, key, payload } => {
-                records += 1;
-                // Records come in runs of one partition.
-                if self.owned.get(at).is_none_or(|owned| owned.partition != *partition) {
-                    match self.owned.iter().position(|owned| owned.partition == *partition) {
-                        Some(found) => at = found,
-                        None => return,
-                    }
-                    self.owned[at].is_not_silent(now);
-                }
-                if self.owned[at].ends_before(offset) {
-                    return;
-                }
-                judged.set(Some(at));
-                Place::ConsumerRead.reached();
-                match self.owned[at].read(Record { offset, timestamp, payload }) {
-                    Verdict::Tick(..) | Verdict::Replayed => {}
-                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
-                    Verdict::OtherLog => {
-                        self.is_of_another_log(partition, offset);
-                        at = usize::MAX;
-                    }
-                }
-                judged.set(None);
-            }
-            other => {
-                at = usize::MAX;
-                self.on_event(other);
-            }
-        };
-        let polled = catch_unwind(AssertUnwindSafe(|| source.poll(max, wait, &mut sink)));
-        if let Err(panic) = polled {
-            // The source had counted the record as given before the sink saw it, and is whole.
-            match judged.get().map(|at| self.owned[at].partition.clone()) {
-                Some(partition) => self.restart(&partition, panicked(panic.as_ref())),
-                None => resume_unwind(panic),
-            }
-        }
-        records
-    }
-
-    fn on_event(&mut self, event: SourceEvent<'_>) {
-        match event {
-            SourceEvent::Assigned(partition) => {
-                self.restarts.forget(partition);
-                self.take(partition);
-            }
-            SourceEvent::Revoked(partition) => {
-                self.restarts.forget(&partition);
-                self.lose(&partition);
-            }
-            SourceEvent::EndOfPartition(partition, end) => {
-                if let Some(owned) = self.find(partition) {
-                    owned.reached_end(end);
-                }
-            }
-            SourceEvent::Error(error) => self.failed(&error),
-            SourceEvent::Record { .. } => {}
-        }
-    }
-
-    /// Whatever the source could not do: it is tried again, or said, or the end.
-    pub(super) fn failed(&mut self, error: &SourceError) {
-        match (error.may_be_taken_again(), error.partition()) {
-            (Some(reason), Some(partition)) => self.restart(partition, reason),
-            _ if error.is_fatal() => self.fail(error),
-            _ if self.seldom.may_say("trouble") => warn!(%error, "kafka is in trouble; going on"),
-            _ => {}
-        }
-    }
-
-    /// Nothing of it may be committed on top of what the lake has.
-    fn is_of_another_log(&mut self, partition: &TopicPartition, offset: i64) {
-        self.lose(partition);
-        let reason = format!(
-            "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
-        );
-        self.outputs.failed.do_send(PipelineFailed(reason));
-    }
-
-    fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
-        let partition = self.owned[at].partition.clone();
-        if self.seldom.may_say(reason.name()) {
-            let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
-            warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
-        }
-        let late_by = match reason {
-            DropReason::Late(by) => Some(by),
-            DropReason::Unknown => return,
-            DropReason::Malformed(_) | DropReason::Future(_) => None,
-        };
-        let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
-        self.letters.send(&letter);
     }
 
     pub(super) fn take(&mut self, partition: &TopicPartition) {
@@ -268,7 +163,7 @@ impl ConsumerState {
             failed.extend(stepped.err().map(|reason| (owned.partition.clone(), reason)));
         }
         self.restart_each(failed);
-        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.has_all_expected() {
+        if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.nothing_is_missing() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
         }
@@ -278,25 +173,34 @@ impl ConsumerState {
         }
     }
 
-    /// Whether no partition is still to come that a drain to the end has to read.
-    fn has_all_expected(&self) -> bool {
-        let expected = || self.stocks.values().collect::<BTreeSet<_>>().len();
-        self.draining.is_none_or(|drain| drain.read != ReadUntil::End) || self.owned.len() >= expected()
+    /// Whether no partition is still to come that a drain to the end has to read, or others have to.
+    fn nothing_is_missing(&mut self) -> bool {
+        let Some(DrainStream { read: ReadUntil::End, open_windows }) = self.draining else { return true };
+        let expected: BTreeSet<&TopicPartition> = self.stocks.values().collect();
+        if self.owned.len() >= expected.len() || open_windows == OpenWindows::Close {
+            return self.owned.len() >= expected.len();
+        }
+        let is_ours = |partition: &TopicPartition| self.owned.iter().any(|owned| owned.partition == *partition);
+        let missing = expected.into_iter().filter(|partition| !is_ours(partition)).cloned();
+        self.params.ends.are_reached(missing, self.epoch.0, Instant::now())
     }
 
-    /// Where a drain ends is asked once a partition, when it begins or when the partition comes.
+    /// Where a drain ends is asked once a partition, when it begins.
     fn find_ends(&mut self, source: &mut dyn RecordSource) {
         let Some(drain) = self.draining else { return };
+        if drain.read == ReadUntil::End {
+            self.params.ends.ask(self.stocks.values(), |partition| match source.log_end(partition, LOG_END_PATIENCE) {
+                Ok(end) => Some(end),
+                Err(error) => {
+                    warn!(%error, "asking again");
+                    None
+                }
+            });
+        }
         for owned in self.owned.iter_mut().filter(|owned| owned.read_until.is_none()) {
             owned.read_until = match drain.read {
                 ReadUntil::Here => Some(owned.cursor.position()),
-                ReadUntil::End => match source.log_end(&owned.partition, LOG_END_PATIENCE) {
-                    Ok(end) => Some(end),
-                    Err(error) => {
-                        warn!(%error, "asking again");
-                        None
-                    }
-                },
+                ReadUntil::End => self.params.ends.of(&owned.partition),
             };
         }
     }

@@ -65,10 +65,11 @@ impl Handler<CloseWindows> for FakeWindow {
     }
 }
 
-/// Dead letters as (reason, offset), and whether new ones are refused.
+/// Dead letters as (reason, offset), what they say was left out, and whether new ones are refused.
 #[derive(Default)]
 struct Letters {
     sent: Vec<(&'static str, i64)>,
+    suppressed: u64,
     refuse: bool,
 }
 
@@ -76,6 +77,8 @@ struct Setup {
     consumer: Addr<TickConsumer>,
     script: Arc<Mutex<Script>>,
     letters: Arc<Mutex<Letters>>,
+    /// Up to where the lake holds the partitions of others.
+    held: Arc<Mutex<Option<NextOffset>>>,
     windows: mpsc::UnboundedReceiver<(Symbol, ToWindow)>,
     taken: Probe<PartitionTaken>,
     lost: Probe<PartitionLost>,
@@ -110,6 +113,8 @@ impl Setup {
         let (lake, dir) = lake();
         let script = Arc::new(Mutex::new(Script::default()));
         let letters = Arc::new(Mutex::new(Letters::default()));
+        let held = Arc::new(Mutex::new(None));
+        let told = held.clone();
         let (sender, windows) = mpsc::unbounded_channel();
         let stuck = Arc::new(AtomicBool::new(false));
         let are_stuck = stuck.clone();
@@ -126,6 +131,7 @@ impl Setup {
                 are_stuck.swap(false, Ordering::SeqCst).then_some(Duration::from_secs(120))
             }),
             after_fencing: SESSION,
+            ends: Ends::new(Box::new(move |_| *told.lock().unwrap())),
             backlog: None,
         };
         let letter_box = LetterBox { send: letter_box(letters.clone()), forget: Box::new(|_| {}) };
@@ -142,6 +148,7 @@ impl Setup {
             consumer,
             script,
             letters,
+            held,
             windows,
             taken: taken_probe,
             lost: lost_probe,
@@ -219,6 +226,7 @@ fn letter_box(letters: Arc<Mutex<Letters>>) -> SendLetter {
             return Err(LetterNotTaken);
         }
         letters.sent.push((letter.reason, letter.offset));
+        letters.suppressed += letter.suppressed;
         Ok(())
     })
 }

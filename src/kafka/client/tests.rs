@@ -1,6 +1,5 @@
 use rdkafka::consumer::{BaseConsumer, DefaultConsumerContext};
 use rdkafka::producer::{BaseProducer, DefaultProducerContext};
-use rdkafka::types::RDKafkaConfRes;
 
 use super::*;
 use crate::kafka::testing;
@@ -20,28 +19,15 @@ fn librdkafka_knows_every_property_that_we_set() {
 }
 
 #[test]
-fn librdkafka_knows_every_property_that_a_user_may_set() {
-    for (name, _) in ALLOWED {
-        let refused = ClientConfig::new().set(*name, "\u{1}").create_native_config().err();
-        let unknown = matches!(refused, Some(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)));
-        assert!(!unknown, "{name}");
+fn a_property_that_is_not_on_the_list_reaches_no_client() {
+    let mut settings = testing::settings();
+    for name in ["plugin.library.paths", "debug", "sasl.password", "enable.auto.commit"] {
+        settings.properties.insert(name.into(), "evil".into());
     }
-}
-
-#[test]
-fn dangerous_properties_are_not_allowed() {
-    for name in [
-        "plugin.library.paths",
-        "enable.auto.commit",
-        "auto.offset.reset",
-        "ssl.key.pem",
-        "sasl.password",
-        "acks",
-        "debug",
-    ] {
-        assert!(!is_allowed_property(name), "{name}");
+    for config in [consumer_config(&settings, ""), producer_config(&settings, ""), dead_letter_config(&settings, "")] {
+        let map = config.config_map();
+        assert!(map.values().all(|value| *value != "evil"), "{:?}", map.keys());
     }
-    assert!(is_allowed_property("session.timeout.ms"));
 }
 
 #[test]
@@ -79,6 +65,25 @@ fn secrets_are_cut_out_of_librdkafkas_messages() {
     let mut config = ClientConfig::new();
     config.set("sasl.password", "hunter2");
     assert_eq!(without_secrets("bad: hunter2!".into(), &config), "bad: ***!");
+}
+
+#[test]
+fn who_is_behind_a_tls_connection_is_always_checked() {
+    let mut settings = testing::settings();
+    settings.security.protocol = "sasl_ssl".into();
+    let config = common_config(&settings, "a:1");
+    assert_eq!(config.get("enable.ssl.certificate.verification"), Some("true"));
+    assert_eq!(config.get("ssl.endpoint.identification.algorithm"), Some("https"));
+    assert_eq!(config.get("ssl.ca.location"), Some("probe"));
+    settings.security.ca_file = Some("ca.pem".into());
+    assert_eq!(common_config(&settings, "a:1").get("ssl.ca.location"), Some("ca.pem"));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_by_its_setting() {
+    let error = not_created("ssl.ca.location failed: error:05880020:x509 certificate routines::BIO lib".into());
+    assert!(error.to_string().starts_with("kafka.security.ca_file cannot be used: "), "{error}");
+    assert!(matches!(not_created("no memory".into()), ClientError::Creation(_)));
 }
 
 #[cfg(not(feature = "tls"))]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::LogBounds;
 use crate::kafka::native::Failure;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::supervision::RestartReason;
@@ -27,14 +28,12 @@ pub enum TakeRefused {
 pub enum SourceError {
     #[error("cannot take {partition}: {reason}")]
     Refused { partition: TopicPartition, reason: TakeRefused },
-    /// Between the lake and the log is a gap: the broker deleted what was needed, or it is another log.
+    /// Who took the partition wants to begin where the log has nothing: the client would skip records.
+    #[error("cannot read {partition} from offset {wanted}: its log holds {log}")]
+    OutsideLog { partition: TopicPartition, wanted: NextOffset, log: LogBounds },
+    /// The log has moved on while reading.
     #[error(
-        "cannot read {partition} from offset {wanted}: its log holds {log_start} to {log_end}; either the broker deleted ticks before they were read (raise kafka.retention and kafka.retention_bytes) or the topic was made anew (use a new lake)"
-    )]
-    OutsideLog { partition: TopicPartition, wanted: NextOffset, log_start: NextOffset, log_end: NextOffset },
-    /// The same, while reading.
-    #[error(
-        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read (raise kafka.retention and kafka.retention_bytes), or the topic was made anew"
+        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read (raise its retention: kafka.retention and kafka.retention_bytes set it for topics that we create), or the topic was made anew; the next start says how much is lost and what to do"
     )]
     LogMoved { partition: TopicPartition, next: NextOffset },
     /// A damaged or unknown batch, which the client would skip.

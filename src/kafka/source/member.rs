@@ -9,10 +9,12 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
-use super::{RecordSource, SourceError, SourceEvent, TakePartition};
+use super::slot::Slot;
+use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
+use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
@@ -26,42 +28,13 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(3);
 /// A pause between two tries.
 const MOMENT: Duration = Duration::from_millis(50);
 
-struct Slot {
-    partition: TopicPartition,
-    next: NextOffset,
-    /// In name only: not read until it is restarted.
-    held: bool,
-    /// Where a restart has gone back from, until the first record from before there comes. What was fetched for the old position lies at
-    /// or above it, and would look like the next record after a gap.
-    back_from: Option<NextOffset>,
-}
-
-impl Slot {
-    /// Whether this is what is to be read next, and not what is left of an old assignment or position.
-    fn takes(&mut self, offset: i64) -> bool {
-        if self.held || offset < self.next.0 || self.back_from.is_some_and(|from| offset >= from.0) {
-            return false;
-        }
-        self.back_from = None;
-        self.next = NextOffset(offset + 1);
-        true
-    }
-
-    /// Goes on here, perhaps back.
-    fn restart(&mut self, next: NextOffset) {
-        let newest = self.back_from.map_or(self.next, |from| from.max(self.next));
-        self.back_from = (next < newest).then_some(newest);
-        self.next = next;
-        self.held = false;
-    }
-}
-
 /// A member of a consumer group.
 pub struct KafkaSource {
     native: EndsAside<NativeConsumer<QuietContext>>,
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
     inquirer: AdminClient<QuietContext>,
     take: TakePartition,
+    needed: NeededOffsets,
     slots: Vec<Slot>,
     /// By topic and number as librdkafka tells them; emptied when the assignment changes.
     by_id: FxHashMap<(usize, i32), usize>,
@@ -81,7 +54,21 @@ impl KafkaSource {
             .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
         let inquirer = client::create(&client::common_config(settings, bootstrap), QuietContext::default())?;
         let native = EndsAside::new(native);
-        Ok(Self { native, inquirer, take, slots: Vec::new(), by_id: FxHashMap::default(), last: None, paused: false })
+        Ok(Self {
+            native,
+            inquirer,
+            take,
+            needed: NeededOffsets::default(),
+            slots: Vec::new(),
+            by_id: FxHashMap::default(),
+            last: None,
+            paused: false,
+        })
+    }
+
+    /// The oldest offset that each assigned partition still needs, kept up to date.
+    pub fn needed(&self) -> NeededOffsets {
+        self.needed.clone()
     }
 
     fn on_record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
@@ -132,6 +119,7 @@ impl KafkaSource {
         self.forget_ids();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
+        tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
             let (next, held) = match self.decide_start(&partition, deadline) {
@@ -158,26 +146,23 @@ impl KafkaSource {
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
-        let start =
-            (self.take)(partition).map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
-        let (log_start, log_end) = self.log_bounds(partition, deadline)?;
-        if log_start <= start.needed && start.needed <= log_end {
-            Ok(start.wanted.min(start.needed).max(log_start))
+        let log = self.log_bounds(partition, deadline)?;
+        let start = (self.take)(partition, log)
+            .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
+        if log.hold(start.needed) {
+            self.needed.set(partition, start.needed);
+            Ok(start.wanted.min(start.needed).max(log.start))
         } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log_start, log_end })
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log })
         }
     }
 
     /// Tries until the deadline: a leader may be moving at this very moment.
-    fn log_bounds(
-        &self,
-        partition: &TopicPartition,
-        deadline: Instant,
-    ) -> Result<(NextOffset, NextOffset), SourceError> {
+    fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
             match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
-                Ok((start, end)) => return Ok((NextOffset(start), NextOffset(end))),
+                Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),
             }
@@ -189,6 +174,7 @@ impl KafkaSource {
         for (topic, number) in list.iter() {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
+                self.needed.forget(&slot.partition);
                 sink(SourceEvent::Revoked(slot.partition));
             }
         }
@@ -318,6 +304,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
+        self.needed.set(partition, next);
         let mut list = TopicPartitionList::with_capacity(1);
         let done = list
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
@@ -340,60 +327,5 @@ impl RecordSource for KafkaSource {
         let Self { native, .. } = *self;
         native.consumer().unsubscribe();
         if native.end(patience) { Ok(()) } else { Err(SourceError::NotClosed { patience }) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(next: i64) -> Slot {
-        Slot { partition: TopicPartition::new("t", 0), next: NextOffset(next), held: false, back_from: None }
-    }
-
-    /// Which of these records are given.
-    fn taken(slot: &mut Slot, offsets: impl IntoIterator<Item = i64>) -> Vec<i64> {
-        offsets.into_iter().filter(|offset| slot.takes(*offset)).collect()
-    }
-
-    #[test]
-    fn what_was_fetched_for_the_old_position_does_not_get_through_after_a_step_back() {
-        let mut slot = slot(0);
-        assert_eq!(taken(&mut slot, 0..100), (0..100).collect::<Vec<_>>());
-        slot.restart(NextOffset(40));
-        assert!(taken(&mut slot, 100..200).is_empty(), "fetched before the restart");
-        assert_eq!(taken(&mut slot, 40..200), (40..200).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_second_restart_before_a_record_has_come_remembers_how_far_the_first_went_back() {
-        let mut slot = slot(100);
-        slot.restart(NextOffset(40));
-        slot.restart(NextOffset(40));
-        assert!(taken(&mut slot, 100..110).is_empty());
-        assert_eq!(taken(&mut slot, 40..43), [40, 41, 42]);
-    }
-
-    #[test]
-    fn the_first_record_after_a_restart_may_lie_behind_a_hole_in_the_offsets() {
-        let mut slot = slot(100);
-        slot.restart(NextOffset(40));
-        assert_eq!(taken(&mut slot, [55, 56, 99, 100]), [55, 56, 99, 100]);
-    }
-
-    #[test]
-    fn a_restart_further_on_skips_what_is_below() {
-        let mut slot = slot(100);
-        slot.restart(NextOffset(120));
-        assert_eq!(taken(&mut slot, 100..125), [120, 121, 122, 123, 124]);
-    }
-
-    #[test]
-    fn nothing_is_taken_while_it_is_held() {
-        let mut slot = slot(0);
-        slot.held = true;
-        assert!(taken(&mut slot, 0..10).is_empty());
-        slot.restart(NextOffset(0));
-        assert_eq!(taken(&mut slot, 0..3), [0, 1, 2]);
     }
 }

@@ -3,6 +3,7 @@ use crate::market::checkpoint::BarRules;
 use crate::market::codec::Malformed;
 use crate::market::time::WindowSize;
 
+mod gaps;
 mod idle;
 mod restart;
 

@@ -20,6 +20,7 @@ use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
 use crate::fail_points::Place;
+pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::{Temporary, is_abandoned};
 
 /// Group members may read the lake, others may not enter it.
@@ -44,7 +45,7 @@ impl PosixStore {
             _ => make_dirs(root)?,
         }
         for dir in [STATE, Dataset::Bars.dir(), Dataset::Features.dir()] {
-            make_dirs(&root.join(dir))?;
+            make_own_dirs(&root.join(dir))?;
         }
         // another process may have made them a moment ago, and died before this
         sync_dir(root)?;
@@ -116,6 +117,7 @@ impl Store for PosixStore {
 
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put, StorageError> {
         let path = self.at(path);
+        refuse_link(parent(&path))?;
         let temporary = Temporary::write(parent(&path), bytes)?;
         Place::StoreWritten.reached_in_io().map_err(failed(Action::Link, &path))?;
         match fs::hard_link(&temporary.path, &path) {
@@ -142,6 +144,7 @@ impl Store for PosixStore {
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StorageError> {
         let path = self.at(path);
+        refuse_link(parent(&path))?;
         let temporary = Temporary::write(parent(&path), bytes)?;
         fs::rename(&temporary.path, &path).map_err(|e| failed(Action::Rename, &path)(temporary.taken_away(e)))?;
         sync_dir(parent(&path))
@@ -159,7 +162,7 @@ impl Store for PosixStore {
     fn publish(&self, from: &str, to: &str) -> Result<Publish, StorageError> {
         let (from, to) = (self.at(from), self.at(to));
         let _lock = self.lock_shared()?;
-        make_dirs(parent(&to))?;
+        make_own_dirs(parent(&to))?;
         match fs::hard_link(&from, &to) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -179,7 +182,7 @@ impl Store for PosixStore {
         if !self.exists(beside)? {
             return Ok(Beside::Gone);
         }
-        make_dirs(parent(&to))?;
+        make_own_dirs(parent(&to))?;
         let outcome = match fs::hard_link(&temporary.path, &to) {
             Ok(()) => Beside::Done,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Beside::AlreadyThere,
@@ -236,6 +239,20 @@ fn make_dirs(dir: &Path) -> Result<(), StorageError> {
             make_dirs(dir)
         }
         Err(e) => Err(failed(Action::Create, dir)(e)),
+    }
+}
+
+/// The same inside the lake, where nothing may lead out of it.
+fn make_own_dirs(dir: &Path) -> Result<(), StorageError> {
+    make_dirs(dir)?;
+    refuse_link(dir)
+}
+
+fn refuse_link(path: &Path) -> Result<(), StorageError> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => Err(StorageError::SymbolicLink { path: path.to_owned() }),
+        // What is missing is made, and what cannot be looked at fails where it is used.
+        _ => Ok(()),
     }
 }
 

@@ -49,6 +49,43 @@ fn directories_and_files_are_closed_to_others() {
 }
 
 #[test]
+fn a_lake_may_be_behind_a_link_but_has_none_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (dir.path().join("lake"), dir.path().join("elsewhere"));
+    fs::create_dir_all(dir.path().join("disk")).unwrap();
+    fs::create_dir_all(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("disk"), &root).unwrap();
+    let store = store(&root);
+    store.put_if_absent("state/p-0/1", b"x").unwrap();
+    for link in ["bars/date=2025-05-14", "state/q-0"] {
+        std::os::unix::fs::symlink(&elsewhere, root.join(link)).unwrap();
+    }
+    let refused = |done: Result<(), StorageError>| matches!(done, Err(StorageError::SymbolicLink { .. }));
+    assert!(refused(store.publish("state/p-0/1", "bars/date=2025-05-14/p").map(drop)));
+    assert!(refused(store.publish_beside("bars/date=2025-05-14/p", b"x", "state/p-0/1").map(drop)));
+    assert!(refused(store.put_if_absent("state/q-0/1", b"x").map(drop)));
+    assert!(refused(store.replace("state/q-0/indicators", b"x")));
+    assert_eq!(all_names(&elsewhere).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_lock_behind_a_link_is_refused_and_its_target_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, target) = (dir.path().join("lake"), dir.path().join("target"));
+    drop(store(&root));
+    fs::write(&target, b"precious").unwrap();
+    let lock = root.join("state/owner.lock");
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&target, &lock).unwrap();
+    let error = PosixStore::open(&root, Sharing::Shared).err().unwrap();
+    assert!(matches!(error, StorageError::SymbolicLink { .. }), "{error}");
+    assert_eq!(fs::read(&target).unwrap(), b"precious");
+    fs::remove_dir_all(root.join("bars")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), root.join("bars")).unwrap();
+    assert!(matches!(PosixStore::open(&root, Sharing::Shared), Err(StorageError::SymbolicLink { .. })));
+}
+
+#[test]
 fn publishing_what_is_gone_says_superseded_and_twice_is_fine() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());

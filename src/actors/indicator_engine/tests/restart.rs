@@ -162,3 +162,21 @@ async fn features_that_somebody_has_removed_are_made_again_for_files_that_the_ch
     setup.restored().await;
     assert_eq!(setup.features(), all, "bit for bit, from the whole history");
 }
+
+#[actix::test]
+async fn an_owner_that_was_stopped_does_not_put_its_state_over_a_newer_one() {
+    let mut setup = with_a_past(10).await;
+    let restored = |setup: &Setup| FeatureFlow::restore(&setup.lake, &partition()).unwrap();
+    let saved = |setup: &Setup| {
+        let bytes = setup.lake.load_indicators(&partition()).unwrap().unwrap();
+        IndicatorState::from_bytes(&bytes).unwrap().last()
+    };
+    let mut stopped = restored(&setup);
+    let before = saved(&setup);
+    (10..20).for_each(|n| drop(setup.commit(&rows(n))));
+    restored(&setup).publish_all(|_| {}).unwrap();
+    let newer = saved(&setup);
+    assert_eq!(newer.0, before.0 + 10);
+    stopped.save().unwrap();
+    assert_eq!(saved(&setup), newer);
+}

@@ -67,6 +67,21 @@ async fn a_drain_to_the_end_waits_for_partitions_that_are_still_to_come() {
 }
 
 #[actix::test]
+async fn a_drain_to_the_end_waits_until_other_members_have_committed_theirs() {
+    let mut setup = Setup::unassigned(genesis(), COMMIT_EVERY);
+    let stocks = vec![(symbol("AAPL"), partition()), (symbol("MSFT"), TopicPartition::new("another", 0))];
+    setup.consumer.do_send(FollowStocks { stocks, fed: Default::default() });
+    setup.script().give(Given::Assigned(partition()));
+    setup.tick(0, 1);
+    setup.drain(OpenWindows::Keep, ReadUntil::End);
+    let barrier = setup.barrier().await;
+    setup.commit(&barrier);
+    setup.drained.stays_silent_for(Duration::from_secs(5)).await;
+    *setup.held.lock().unwrap() = Some(NextOffset(1));
+    setup.drained.next().await;
+}
+
+#[actix::test]
 async fn the_end_of_the_log_is_asked_for_until_a_broker_answers() {
     let mut setup = Setup::new().await;
     setup.tick(0, 1);

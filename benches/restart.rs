@@ -1,0 +1,120 @@
+//! How long a start takes on a lake that holds a year of a thousand stocks, against a start on an empty one.
+//!
+//! ```text
+//! cargo bench --bench restart                       1,000 stocks x 250 days, 8 partitions: minutes to make it
+//! cargo bench --bench restart -- --days 20 --runs 3
+//! cargo bench --bench restart -- --test             everything once, small
+//! ```
+//!
+//! Both lakes are given the same topic with the same few ticks on the embedded broker. The program reads what was open to the end and
+//! stops; its log says when it was assigned its partitions and had taken them. Up to the assignment it waits for the broker, up to 9
+//! seconds for that one, which is counted nowhere.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use stockstream::kafka::embedded::EmbeddedBroker;
+use stockstream::settings::Layout;
+
+use support::big_lake::{Shape, make_lake};
+use support::filled_topics::{Broker, FilledTopics};
+use support::log_moments::{last_moment_of, moment_of};
+use support::process::measure;
+use support::spread::{Spread, print_heading, print_row};
+
+/// Few: reading them must not hide the start.
+const TICKS: usize = 8_000;
+
+#[derive(Parser)]
+struct Options {
+    #[arg(long, default_value_t = 250)]
+    days: u32,
+    /// Rounds
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Only tries whether everything works
+    #[arg(long)]
+    test: bool,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Does nothing unless the name of this benchmark contains it
+    #[arg(hide = true)]
+    filter: Option<String>,
+}
+
+/// Starts on one lake.
+#[derive(Default)]
+struct Starts {
+    /// Seconds from the start of the process until all partitions are taken and read, without the wait for the group.
+    until_read: Spread,
+    /// Seconds from the assignment to the end of the process: what was open is read again, committed, its features in the lake.
+    to_the_end: Spread,
+    peak_rss_mb: Spread,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if options.filter.as_ref().is_some_and(|filter| !"restart".contains(filter)) {
+        return Ok(());
+    }
+    let (days, runs) = if options.test || !options.bench { (2, 1) } else { (options.days, options.runs) };
+    let dir = tempfile::tempdir()?;
+    let broker = Broker::Embedded(EmbeddedBroker::start()?);
+    let topics = FilledTopics::fill(&broker, Layout::Keyed, TICKS, dir.path())?;
+    let (year, empty) = (dir.path().join("year"), dir.path().join("empty"));
+    let began = Instant::now();
+    let made = make_lake(&year, &group_of(&year), &topics, Shape { days })?;
+    println!("{} bars in {} files, made in {:.0?}", made.bars, made.files, began.elapsed());
+    // The first start reads the ticks and leaves their windows open. It joins a new group, which is quicker than joining again.
+    let (mut on_year, mut on_empty) = (Starts::default(), Starts::default());
+    for round in 0..=runs {
+        if round == 1 {
+            (on_year, on_empty) = (Starts::default(), Starts::default());
+        }
+        on_empty.push(&topics, &empty)?;
+        on_year.push(&topics, &year)?;
+    }
+    print_heading(&format!("a start on {days} days of 1,000 stocks, seconds"));
+    for (name, starts) in [("empty lake", &on_empty), ("full lake", &on_year)] {
+        print_row(&format!("{name}: until it reads, without the group's join"), &starts.until_read);
+        print_row(&format!("{name}: from the assignment to the end"), &starts.to_the_end);
+        print_row(&format!("{name}: peak memory, MB"), &starts.peak_rss_mb);
+    }
+    print_row("full / empty: until it reads", &on_year.until_read.over(&on_empty.until_read));
+    Ok(())
+}
+
+/// A group for each lake.
+fn group_of(lake: &Path) -> String {
+    lake.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Starts {
+    fn push(&mut self, topics: &FilledTopics<'_>, lake: &Path) -> Result<()> {
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("a clock before 1970")?;
+        let measured = measure(
+            Command::new(env!("CARGO_BIN_EXE_stockstream"))
+                .args(["run", "--until-end", "--json", "--settings"])
+                .arg(&topics.settings_file)
+                .arg("--lake")
+                .arg(lake)
+                .env("STOCKSTREAM__KAFKA__GROUP_ID", group_of(lake)),
+        )?;
+        let summary = measured.json()?;
+        ensure!(summary["read"].as_u64().is_some(), "no summary: {summary}");
+        let moment = |message: &str| moment_of(&measured.stderr, message);
+        let (up, assigned, drained) = (moment("starting")?, moment("assigned by the group")?, moment("drained")?);
+        let taken = last_moment_of(&measured.stderr, "partition taken")?;
+        self.until_read.push(up - began.as_secs_f64() + taken - assigned);
+        self.to_the_end.push(drained - assigned);
+        self.peak_rss_mb.push(measured.peak_rss_mb);
+        Ok(())
+    }
+}

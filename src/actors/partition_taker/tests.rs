@@ -1,0 +1,114 @@
+use super::*;
+use crate::market::time::{EventTime, Span, WindowSize};
+
+fn rules(lateness: i64) -> BarRules {
+    BarRules {
+        window: WindowSize::new(Span::from_secs(300)).expect("five minutes divide the day"),
+        lateness: Span::from_secs(lateness),
+        max_ahead: Span::from_secs(60),
+    }
+}
+
+fn newest() -> Checkpoint {
+    let mut checkpoint = Checkpoint::genesis(rules(600), "one");
+    (checkpoint.cut, checkpoint.resume) = (NextOffset(9), NextOffset(7));
+    (checkpoint.counters.read, checkpoint.open_ticks) = (9, 2);
+    checkpoint.watermark = EventTime::from_micros(77);
+    checkpoint
+}
+
+/// Nine ticks were read, two are open from offset 7 on; the log holds 0 to 20.
+fn start(lateness: i64, log: LogOfRun) -> Result<Checkpoint, TakeRefused> {
+    let rules = TakeRules { bars: rules(lateness), log, on_gap: OnGap::Stop };
+    start_from(&TopicPartition::new("t", 0), Some(newest()), &rules, bounds(0, 20))
+}
+
+fn bounds(start: i64, end: i64) -> LogBounds {
+    LogBounds { start: NextOffset(start), end: NextOffset(end) }
+}
+
+fn start_on(log: LogBounds, newest: Option<Checkpoint>, on_gap: OnGap) -> Result<Checkpoint, TakeRefused> {
+    let rules = TakeRules { bars: rules(600), log: LogOfRun::Cluster { cluster: "one".into() }, on_gap };
+    start_from(&TopicPartition::new("t", 0), newest, &rules, log)
+}
+
+#[test]
+fn the_same_log_goes_on_where_it_was() {
+    assert_eq!(start(600, LogOfRun::Cluster { cluster: "one".into() }), Ok(newest()));
+}
+
+#[test]
+fn a_new_embedded_log_begins_at_0_behind_the_old_watermark() {
+    let checkpoint = start(600, LogOfRun::Embedded { cluster: "two".into() }).unwrap();
+    assert_eq!((checkpoint.resume, checkpoint.cut), (NextOffset(0), NextOffset(0)));
+    assert_eq!((checkpoint.counters.read, checkpoint.open_ticks), (7, 0));
+    assert_eq!(checkpoint.watermark, EventTime::from_micros(77));
+    assert_eq!(checkpoint.log.cluster, "two");
+}
+
+#[test]
+fn another_cluster_is_refused_by_name() {
+    let refused = start(600, LogOfRun::Cluster { cluster: "two".into() }).unwrap_err().to_string();
+    assert!(refused.contains("cluster one") && refused.contains("cluster two"), "{refused}");
+}
+
+#[test]
+fn another_lateness_is_refused_with_both_values() {
+    let refused = start(300, LogOfRun::Cluster { cluster: "one".into() }).unwrap_err().to_string();
+    assert!(refused.contains("lateness = \"600s\"") && refused.contains("\"300s\""), "{refused}");
+}
+
+#[test]
+fn a_log_that_begins_at_the_resume_offset_or_before_has_no_gap() {
+    for log_start in [0, 7] {
+        assert_eq!(start_on(bounds(log_start, 9), Some(newest()), OnGap::Record), Ok(newest()), "{log_start}");
+    }
+}
+
+#[test]
+fn a_gap_is_refused_with_what_is_lost_and_what_to_do() {
+    let refused = start_on(bounds(12, 20), Some(newest()), OnGap::Stop).unwrap_err().to_string();
+    for said in [
+        "offset 7 of t-0",
+        "begins at 12",
+        "5 records",
+        "3 of them never read",
+        "on_gap = \"record\"",
+        "retention",
+        "restore",
+    ] {
+        assert!(refused.contains(said), "{said:?} is not in: {refused}");
+    }
+}
+
+#[test]
+fn a_gap_is_recorded_and_reading_goes_on_where_the_log_begins() {
+    let checkpoint = start_on(bounds(12, 20), Some(newest()), OnGap::Record).unwrap();
+    assert_eq!((checkpoint.resume, checkpoint.cut), (NextOffset(12), NextOffset(12)));
+    assert_eq!(checkpoint.gaps.len(), 1);
+}
+
+#[test]
+fn a_log_that_ends_below_the_cut_is_another_one_whatever_to_do_about_gaps() {
+    for on_gap in [OnGap::Stop, OnGap::Record] {
+        let refused = start_on(bounds(0, 8), Some(newest()), on_gap).unwrap_err().to_string();
+        assert!(refused.contains("made anew") && refused.contains("up to offset 9"), "{refused}");
+    }
+}
+
+#[test]
+fn a_lake_that_is_begun_on_an_old_topic_begins_with_what_there_is_and_says_so() {
+    let checkpoint = start_on(bounds(12, 20), None, OnGap::Stop).unwrap();
+    assert_eq!((checkpoint.resume, checkpoint.cut), (NextOffset(12), NextOffset(12)));
+    assert_eq!(checkpoint.gaps.iter().map(|gap| (gap.from.0, gap.to.0)).collect::<Vec<_>>(), [(0, 12)]);
+}
+
+#[test]
+fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
+    let log = LogOfRun::Embedded { cluster: "two".into() };
+    let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
+    for newest in [None, Some(newest())] {
+        let refused = start_from(&TopicPartition::new("t", 0), newest, &rules, bounds(3, 20)).unwrap_err();
+        assert!(refused.to_string().contains("begins at 3"), "{refused}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Faults of the log: it loses its oldest records before they were read, or is another one under the same name.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use stockstream::market::checkpoint::{Checkpoint, Commit, Fingerprint, LogIdentity, NextOffset, TopicPartition};
+use stockstream::settings::Compression;
+use stockstream::storage::{Lake, LakeIdentity, Sharing, StorageError};
+use support::flow::{Flow, PER_STOCK};
+use support::lake::{assert_same, bars, checkpoints, of};
+use support::oracle::LogRecord;
+use support::program::{Ended, Summary};
+use support::ticks::START;
+
+/// Bytes of a tick: the broker keeps 5 MiB of a partition, some 1,300 of these.
+const TICK_BYTES: usize = 4_000;
+/// Event time between two ticks.
+const STEP_SECS: i64 = 2;
+/// Read before anything is lost: 13 minutes, so that no window is closed and all are open.
+const READ_FIRST: i64 = 400;
+
+/// Ticks of one stock with very exact prices, so that its log overflows soon.
+struct Overflowing {
+    flow: Flow,
+    /// By offset, also those that the broker has dropped.
+    log: BTreeMap<i64, LogRecord>,
+    published: i64,
+}
+
+impl Overflowing {
+    /// The first ticks are read, all stay open; other stocks have some too.
+    fn read_first() -> Self {
+        let flow = Flow::new(false, "");
+        let others = ["BRK.B", "EURUSD=X"].map(|symbol| format!("2025-05-13 22:00:00,{symbol},1").into_bytes());
+        flow.publish(&others);
+        let mut this = Self { flow, log: BTreeMap::new(), published: 0 };
+        this.publish(READ_FIRST);
+        let first = this.flow.until_end();
+        assert_eq!((first.read, first.open, first.bars), (READ_FIRST as u64 + 2, READ_FIRST + 2, 0));
+        this
+    }
+
+    /// A few ticks a batch: the broker drops whole batches.
+    fn publish(&mut self, ticks: i64) {
+        let lines: Vec<Vec<u8>> = (self.published..self.published + ticks).map(line).collect();
+        for few in lines.chunks(50) {
+            self.flow.cluster.publish(PER_STOCK[0], 0, few.iter().map(Vec::as_slice));
+            self.flow.cluster.flush();
+        }
+        self.published += ticks;
+        let log = self.flow.cluster.log(PER_STOCK[0], 0);
+        self.log.extend(log.into_iter().map(|record| (record.offset, record)));
+    }
+
+    fn log_start(&self) -> i64 {
+        self.flow.cluster.log(PER_STOCK[0], 0).first().expect("the newest is never dropped").offset
+    }
+
+    fn until_end(&self, on_gap: &str) -> Ended {
+        self.flow.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", on_gap).run()
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        checkpoints(&self.flow.lake()).remove(&aapl()).unwrap()
+    }
+
+    /// The lake is what one pass over the logs gives that crosses the gaps as the lake states them.
+    #[track_caller]
+    fn assert_lake_is_right(&self) {
+        let (wanted, _) = self.flow.oracle_over(|partition| match partition == &aapl() {
+            true => self.log.values().cloned().collect(),
+            false => self.flow.cluster.log(&partition.topic, partition.partition),
+        });
+        assert_same("bars", &bars(&self.flow.lake()), &wanted);
+    }
+}
+
+fn aapl() -> TopicPartition {
+    TopicPartition::new(PER_STOCK[0], 0)
+}
+
+fn line(number: i64) -> Vec<u8> {
+    let mut line = format!("{},AAPL,{}.25", START + number * STEP_SECS * 1_000_000, 100 + number % 7);
+    line.extend(std::iter::repeat_n('0', TICK_BYTES - line.len()));
+    line.into_bytes()
+}
+
+/// All files of a lake.
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { BTreeSet::from([path]) }).collect()
+}
+
+#[test]
+fn f13_a_log_that_lost_what_the_lake_needs_is_refused_and_nothing_is_committed() {
+    let mut overflowing = Overflowing::read_first();
+    overflowing.publish(1_500);
+    let start = overflowing.log_start();
+    assert!(start > READ_FIRST, "{start}");
+    let before = overflowing.checkpoint();
+    overflowing.until_end("stop").refused(
+        1,
+        &[
+            "offset 0 of stock_topic.AAPL-0",
+            &format!("its log begins at {start}"),
+            &format!("{start} records that the lake still needed"),
+            &format!("{} of them never read", start - READ_FIRST),
+            "kafka.on_gap = \"record\"",
+            "kafka.retention",
+        ],
+    );
+    assert_eq!(overflowing.checkpoint(), before, "the lake is as it was");
+    assert_eq!(of(&bars(&overflowing.flow.lake()), "AAPL").len(), 0);
+}
+
+#[rstest::rstest]
+#[case::unread_ticks_are_lost(1_500)]
+#[case::only_ticks_that_were_read_are_lost(1_050)]
+fn f13_a_gap_is_recorded_and_the_lake_is_right_behind_it(#[case] more: i64) {
+    let mut overflowing = Overflowing::read_first();
+    overflowing.publish(more);
+    let start = overflowing.log_start();
+    assert!(if more > 1_100 { start > READ_FIRST } else { (1..READ_FIRST).contains(&start) }, "{start}");
+    let summary = overflowing.until_end("record").summary();
+    let again = (READ_FIRST - start).max(0);
+    assert_eq!(summary.skipped_replayed as i64, again, "what is left below the cut");
+    assert_eq!(summary.read as i64, READ_FIRST + more - start);
+
+    let gaps = overflowing.checkpoint().gaps;
+    let [gap] = gaps[..] else { panic!("one gap: {gaps:?}") };
+    assert_eq!([gap.from.0, gap.cut.0, gap.to.0], [0, READ_FIRST, start]);
+    assert_eq!(gap.open_ticks_lost.map(|lost| lost as i64), Some(start.min(READ_FIRST)));
+    assert_eq!(gap.next_tick.map(|time| time.micros()), Some(START + start * STEP_SECS * 1_000_000));
+    assert!(of(&bars(&overflowing.flow.lake()), "AAPL").len() > 3);
+    overflowing.assert_lake_is_right();
+
+    // From then on as ever, in either mode.
+    overflowing.publish(300);
+    let summary: Summary = overflowing.until_end("stop").summary();
+    assert!(summary.bars >= 1, "{summary:?}");
+    assert_eq!(overflowing.checkpoint().gaps, [gap]);
+    overflowing.assert_lake_is_right();
+}
+
+#[test]
+fn f13_a_lake_that_is_begun_on_a_log_without_its_beginning_says_where_it_begins() {
+    let mut overflowing = Overflowing { flow: Flow::new(false, ""), log: BTreeMap::new(), published: 0 };
+    overflowing.publish(1_500);
+    let start = overflowing.log_start();
+    assert!(start > 0);
+    let summary = overflowing.until_end("stop").summary();
+    assert_eq!(summary.read as i64, 1_500 - start);
+    let gaps = overflowing.checkpoint().gaps;
+    assert_eq!(gaps.iter().map(|gap| (gap.from.0, gap.to.0)).collect::<Vec<_>>(), [(0, start)]);
+    overflowing.assert_lake_is_right();
+}
+
+/// What the lake says of a topic that was deleted since: read up to `cut`, and the record before it was another one.
+fn made_from_another_log(flow: &Flow, cut: i64) {
+    let identity = LakeIdentity { group: "stockstream".into(), cluster: cluster_of(flow), layout: "per_stock".into() };
+    let lake = Lake::open(&flow.lake(), Compression::Zstd, Sharing::Shared, &identity).unwrap();
+    let another = |newest: Option<Checkpoint>| {
+        let newest = newest.expect("the program has made one");
+        let last_record = Some(Fingerprint { offset: cut - 1, crc: 0xDEAD_BEEF });
+        let cut = NextOffset(cut);
+        let log = LogIdentity { last_record, ..newest.log.clone() };
+        Ok::<_, StorageError>(Checkpoint { resume: cut, cut, log, ..newest })
+    };
+    let (mut chain, checkpoint) = lake.take(&aapl(), another).unwrap();
+    chain.commit(&Commit { rows: [].into(), checkpoint }).unwrap();
+}
+
+fn cluster_of(flow: &Flow) -> String {
+    checkpoints(&flow.lake()).remove(&aapl()).unwrap().log.cluster
+}
+
+#[rstest::rstest]
+#[case::with_more_records(5, &["offset 4", "deleted and made anew", "another lake directory"])]
+#[case::with_fewer_records(15, &["up to offset 15", "ends at 10", "deleted and made anew", "another lake directory"])]
+fn f14_a_topic_made_anew_is_refused_and_nothing_is_committed(#[case] cut: i64, #[case] says: &[&str]) {
+    let flow = Flow::new(false, "");
+    flow.until_end();
+    made_from_another_log(&flow, cut);
+    let lines = (0..10).map(|n| format!("2025-05-14 15:{:02}:00,AAPL,{}", 4 * n, 100 + n).into_bytes());
+    flow.publish(&lines.collect::<Vec<_>>());
+    for on_gap in ["stop", "record"] {
+        let ended = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", on_gap).run();
+        ended.refused(1, says);
+        let checkpoint = checkpoints(&flow.lake()).remove(&aapl()).unwrap();
+        assert_eq!((checkpoint.cut, checkpoint.counters.read), (NextOffset(cut), 0), "{on_gap}");
+        assert!(
+            checkpoint.gaps.is_empty()
+                && files(&flow.lake()).iter().all(|file| !file.starts_with(flow.lake().join("bars")))
+        );
+    }
+}

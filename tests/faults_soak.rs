@@ -1,0 +1,134 @@
+//! Simulated days at full speed, with everything at random: kills, stops, outages of the broker and of the disk, also two at once.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rustix::process::Signal;
+use support::cluster::Cluster;
+use support::effort::{Effort, seed};
+use support::flow::Flow;
+use support::lake::{commits, temporaries};
+use support::proc::Usage;
+use support::program::Running;
+use support::simulated::Simulated;
+use support::small_disk::SmallDisk;
+use support::watcher::Watcher;
+
+/// What the program lives in for a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Weather {
+    Fair,
+    NoBroker,
+    NoRoom,
+}
+
+/// What happens to the program in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Blow {
+    Nothing,
+    /// Stopped for longer than its session lasts.
+    Stopped,
+    Killed,
+}
+
+struct Soak {
+    flow: Flow,
+    disk: Option<SmallDisk>,
+    running: Running,
+    /// What this process used when it was young.
+    young: Usage,
+    kills: usize,
+}
+
+impl Soak {
+    fn start(flow: Flow, disk: Option<SmallDisk>) -> Self {
+        let (running, young) = start(&flow);
+        Self { flow, disk, running, young, kills: 0 }
+    }
+
+    fn endure(&mut self, weather: Weather, blow: Blow, lasting: Duration) {
+        match (weather, &self.disk) {
+            (Weather::NoBroker, _) => self.flow.cluster.brokers().down(),
+            (Weather::NoRoom, Some(disk)) => disk.fill(),
+            _ => {}
+        }
+        std::thread::sleep(lasting / 2);
+        match blow {
+            Blow::Nothing => {}
+            Blow::Stopped => {
+                self.running.signal(Signal::STOP);
+                std::thread::sleep(Duration::from_millis(2500));
+                self.running.signal(Signal::CONT);
+            }
+            Blow::Killed => self.running.signal(Signal::KILL),
+        }
+        std::thread::sleep(lasting / 2);
+        match (weather, &self.disk) {
+            (Weather::NoBroker, _) => self.flow.cluster.brokers().up(),
+            (Weather::NoRoom, Some(disk)) => disk.free(),
+            _ => {}
+        }
+        if blow == Blow::Killed {
+            (self.running, self.young) = start(&self.flow);
+            self.kills += 1;
+        } else {
+            // It gets over it.
+            let seen = commits(&self.flow.lake());
+            self.running.until("it commits again", || commits(&self.flow.lake()) > seen);
+            Usage::of(self.running.pid()).assert_flat_since(&self.young);
+        }
+    }
+}
+
+/// A process that has committed something.
+fn start(flow: &Flow) -> (Running, Usage) {
+    let seen = commits(&flow.lake());
+    let mut running = flow.program(&["run"]).start();
+    running.until("it is at work", || commits(&flow.lake()) > seen + 8);
+    let young = Usage::of(running.pid());
+    (running, young)
+}
+
+#[test]
+fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
+    let effort = Effort::of_this_run();
+    // Most of a day in 8 seconds; two days in a minute; a week in ten minutes.
+    let (length, speed) = effort.pick((8, 7200), (60, 2880), (600, 1008));
+    let seed = seed();
+    let mut random = StdRng::seed_from_u64(seed);
+    let head = format!("[producer]\nspeed = {speed}\ntick_interval = \"10s\"\nhistory = \"1h\"\n");
+    let flow = Flow::on(Cluster::start(), random.random(), &head);
+    std::fs::create_dir(flow.lake()).unwrap();
+    let disk = SmallDisk::mount(&flow.lake(), effort.pick(64, 128, 256));
+    let watcher = Watcher::start(&flow.lake());
+    let mut soak = Soak::start(flow, disk);
+    let (begun, mut troubles) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(length) {
+        let weather = *[Weather::Fair, Weather::NoBroker, Weather::NoRoom].choose(&mut random).unwrap();
+        let blow = match random.random_range(0..6) {
+            0 => Blow::Killed,
+            1 => Blow::Stopped,
+            _ if weather == Weather::Fair => Blow::Stopped,
+            _ => Blow::Nothing,
+        };
+        let lasting = Duration::from_millis(random.random_range(100..effort.pick(1500, 3000, 6000)));
+        println!("{:6.1} s: {weather:?}, {blow:?}, for {lasting:?}", begun.elapsed().as_secs_f64());
+        soak.endure(weather, blow, lasting);
+        troubles += 1;
+    }
+    let Soak { flow, disk: _disk, running, young, kills } = soak;
+    let old = Usage::of(running.pid());
+    running.signal(Signal::TERM);
+    running.end().summary();
+    flow.until_end();
+    assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new(), "seed {seed}");
+    let watched = watcher.end();
+    let counts = flow.assert_lake_is_right();
+    println!("{troubles} troubles, {kills} kills, {watched:?}, {counts:?}, {young:?}, then {old:?}");
+    assert_eq!((counts.late, counts.malformed, counts.future, counts.unknown), (0, 0, 0, 0), "seed {seed}");
+    assert!(Simulated::of(&flow).fewest() > 500);
+}

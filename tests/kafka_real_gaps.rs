@@ -1,0 +1,194 @@
+//! What only a real Apache Kafka does to a log: retention overtakes the resume offset, a topic is deleted and made anew.
+//!
+//! Runs when `STOCKSTREAM_TEST_KAFKA` holds a bootstrap address, as in `kafka_real.rs`; else each test says that it was skipped, or
+//! fails if `STOCKSTREAM_REQUIRE_KAFKA=1`.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rustix::process::Signal;
+use stockstream::market::checkpoint::{Checkpoint, TopicPartition};
+use support::cluster::Cluster;
+use support::flow::Flow;
+use support::lake::{assert_same, bars, checkpoints, commits};
+use support::oracle::LogRecord;
+use support::program::{PATIENCE, Program};
+use support::ticks::START;
+
+/// A stock's topic on a real broker, and a lake of it.
+struct RealFlow {
+    flow: Flow,
+    run: String,
+    /// By offset, also those that the broker has deleted.
+    log: BTreeMap<i64, LogRecord>,
+    published: i64,
+}
+
+impl RealFlow {
+    /// With names that no other run uses; `None`: skip.
+    fn new() -> Option<Self> {
+        let Ok(bootstrap) = std::env::var("STOCKSTREAM_TEST_KAFKA") else {
+            let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
+            assert!(!required, "STOCKSTREAM_TEST_KAFKA must hold the address of a broker");
+            // Not `eprintln!`: the test harness would keep it to itself.
+            let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA is not set, no real Kafka was tested\n";
+            std::io::stderr().write_all(notice).unwrap();
+            return None;
+        };
+        let flow = Flow::on(Cluster::real(&bootstrap), false, "[producer]\nenabled = false\n");
+        let run = format!("test_{:08x}", rand::random::<u32>());
+        let this = Self { flow, run, log: BTreeMap::new(), published: 0 };
+        // Makes the topics.
+        this.program(&["run", "--until-end"]).run().summary();
+        Some(this)
+    }
+
+    fn program(&self, arguments: &[&str]) -> Program {
+        let run = &self.run;
+        self.flow
+            .program(arguments)
+            .env("STOCKSTREAM__KAFKA__TOPIC_TEMPLATE", &format!("{run}.{{symbol}}"))
+            .env("STOCKSTREAM__KAFKA__GROUP_ID", run)
+            .env("STOCKSTREAM__KAFKA__DEAD_LETTER_TOPIC", &format!("{run}_dead"))
+    }
+
+    fn partition(&self) -> TopicPartition {
+        TopicPartition::new(&format!("{}.AAPL", self.run), 0)
+    }
+
+    /// A tick every ten seconds.
+    fn publish(&mut self, ticks: i64) {
+        let topic = self.partition().topic;
+        for number in self.published..self.published + ticks {
+            let line = format!("{},AAPL,{}.5", START + number * 10_000_000, 100 + number % 7);
+            self.flow.cluster.publish(&topic, 0, [line.as_bytes()]);
+        }
+        self.flow.cluster.flush();
+        self.published += ticks;
+        let log = self.flow.cluster.log(&topic, 0);
+        self.log.extend(log.into_iter().map(|record| (record.offset, record)));
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        checkpoints(&self.flow.lake()).remove(&self.partition()).unwrap()
+    }
+
+    /// Moves the start of the log, as retention does.
+    async fn delete_below(&self, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.partition().topic, 0, Offset::Offset(offset)).unwrap();
+        self.admin().delete_records(&list, &AdminOptions::new()).await.unwrap();
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", self.flow.cluster.bootstrap()).create().unwrap()
+    }
+
+    #[track_caller]
+    fn assert_lake_is_right(&self) {
+        let (wanted, _) = self.flow.oracle_over(|partition| match partition == &self.partition() {
+            true => self.log.values().cloned().collect(),
+            false => self.flow.cluster.log(&partition.topic, partition.partition),
+        });
+        assert_same("bars", &bars(&self.flow.lake()), &wanted);
+    }
+}
+
+#[rstest::rstest]
+#[case::beyond_what_was_read(250)]
+#[case::to_the_midst_of_what_was_read(150)]
+#[actix::test]
+async fn f13_retention_that_overtakes_the_resume_offset_is_refused_or_recorded(#[case] log_start: i64) {
+    let Some(mut real) = RealFlow::new() else { return };
+    real.publish(200);
+    real.program(&["run", "--until-end"]).run().summary();
+    let before = real.checkpoint();
+    assert!((1..150).contains(&before.resume.0) && before.cut.0 == 200, "{before:?}");
+    real.publish(200);
+    real.delete_below(log_start).await;
+
+    let refused = real.program(&["run", "--until-end"]).run();
+    let [resume, lost] = [before.resume.0, log_start - before.resume.0];
+    let said = [format!("from offset {resume}"), format!("begins at {log_start}"), format!("{lost} records")];
+    refused.refused(1, &[&said[0], &said[1], &said[2], "kafka.on_gap = \"record\""]);
+    assert_eq!(real.checkpoint(), before, "the lake is as it was");
+
+    let recorded = real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", "record").run();
+    assert!(recorded.stderr.contains("the lake records the gap"), "{}", recorded.stderr);
+    recorded.summary();
+    let gaps = real.checkpoint().gaps;
+    assert_eq!(
+        gaps.iter().map(|gap| [gap.from.0, gap.cut.0, gap.to.0]).collect::<Vec<_>>(),
+        [[resume, 200, log_start]]
+    );
+    assert_eq!(gaps[0].open_ticks_lost, Some((log_start.min(200) - resume).unsigned_abs()));
+    real.assert_lake_is_right();
+
+    real.publish(100);
+    assert!(real.program(&["run", "--until-end"]).run().summary().bars > 0);
+    real.assert_lake_is_right();
+}
+
+#[actix::test]
+async fn f13_retention_that_overtakes_the_reading_ends_it_and_the_next_start_says_what_is_lost() {
+    let Some(mut real) = RealFlow::new() else { return };
+    real.publish(200);
+    let before = commits(&real.flow.lake());
+    let mut running = real.program(&["run"]).start();
+    let lake = real.flow.lake();
+    running.until("the ticks are read", || commits(&lake) > before + 4);
+    running.signal(Signal::STOP);
+    real.publish(200);
+    real.delete_below(300).await;
+    running.signal(Signal::CONT);
+    running.end().refused(1, &["no longer holds offset", "deleted ticks before they were read"]);
+    let resume = real.checkpoint().resume;
+    let refused = real.program(&["run", "--until-end"]).run();
+    refused.refused(1, &[&format!("from offset {resume}"), "begins at 300"]);
+    real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", "record").run().summary();
+    real.assert_lake_is_right();
+}
+
+#[rstest::rstest]
+#[case::with_as_many_records(200, "deleted and made anew")]
+#[case::with_fewer_records(50, "its log ends at 50")]
+#[actix::test]
+async fn f14_a_topic_that_is_deleted_and_made_anew_is_refused(#[case] ticks: i64, #[case] says: &str) {
+    let Some(mut real) = RealFlow::new() else { return };
+    real.publish(200);
+    real.program(&["run", "--until-end"]).run().summary();
+    let (before, old_bars) = (real.checkpoint(), bars(&real.flow.lake()));
+    make_anew(&real).await;
+    // Other prices: the second log is not the first.
+    real.published = 1;
+    real.publish(ticks);
+    for on_gap in ["stop", "record"] {
+        let refused = real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", on_gap).run();
+        refused.refused(1, &[says, "use another topic", "another lake directory"]);
+        let after = real.checkpoint();
+        assert_eq!((after.counters, after.cut, after.gaps), (before.counters, before.cut, vec![]), "{on_gap}");
+    }
+    assert_same("bars", &bars(&real.flow.lake()), &old_bars);
+}
+
+/// A broker needs a while to delete a topic.
+async fn make_anew(real: &RealFlow) {
+    let topic = real.partition().topic;
+    let (admin, options) = (real.admin(), AdminOptions::new());
+    admin.delete_topics(&[&topic], &options).await.unwrap()[0].as_ref().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let anew = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+        match &admin.create_topics([&anew], &options).await.unwrap()[0] {
+            Ok(_) => return,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
