@@ -35,6 +35,8 @@ pub struct Script {
     pub restarted: usize,
     /// How the next restarts fail.
     pub refuse_restarts: VecDeque<SourceError>,
+    /// What the wall clock shows; `None`: a far future.
+    pub wall: Option<EventTime>,
 }
 
 pub struct Scripted(pub Arc<Mutex<Script>>);
