@@ -88,7 +88,7 @@ fn drop_page_indexes(file: &mut Vec<u8>, metadata: &mut FileMetaData) {
     file.truncate(end);
 }
 
-fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Result<(), Unwritable> {
+pub(super) fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Result<(), Unwritable> {
     let start = file.len();
     let mut protocol = TCompactOutputProtocol::new(&mut *file);
     metadata.write_to_out_protocol(&mut protocol).map_err(unwritable)?;
