@@ -123,9 +123,10 @@ fn f05_an_owner_stopped_beyond_its_session_is_fenced_once_and_goes_on_with_what_
         let mut both = [stopped, other];
         until_shared(&mut both, PARTITIONS as usize);
         assert_eq!(taken, PARTITIONS as usize);
+        let cuts = |flow: &Flow| checkpoints(&flow.lake()).into_values().map(|newest| newest.cut).collect::<Vec<_>>();
+        let before = cuts(&flow);
         flow.publish(second);
-        let before = commits(&flow.lake());
-        both[0].until("they go on", || commits(&flow.lake()) >= before + PARTITIONS as u64);
+        both[0].until("each partition goes on", || cuts(&flow).iter().zip(&before).all(|(now, before)| now > before));
         both.iter().for_each(|member| member.signal(Signal::TERM));
         let [continued, other] = both.map(Running::end);
         let times = fenced(&continued.stderr, &flow);

@@ -72,6 +72,7 @@ impl Lake {
         self.store().sweep(&layout::chain_dir(partition))?;
         for _ in 0..ROUNDS {
             let Some((top, newest)) = self.settle_newest(partition)? else { continue };
+            self.forget_indicators_beyond(partition, top)?;
             let checkpoint = start_from(newest.map(|commit| commit.checkpoint))?;
             let fence = CommitNumber(top.0 + 1);
             let empty = Commit { rows: [].into(), checkpoint };

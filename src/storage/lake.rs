@@ -110,6 +110,11 @@ impl Lake {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// A lake over a store that this process has for itself, whoever it belongs to.
+    pub(super) fn for_repair(store: Box<dyn Store>, compression: Compression) -> Self {
+        Self { inner: Arc::new(Inner { store, compression, access: Access::ReadWrite }) }
+    }
+
     /// The partitions that have a chain.
     ///
     /// # Errors

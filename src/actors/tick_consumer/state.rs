@@ -49,6 +49,8 @@ pub struct ConsumerState {
     draining: Option<DrainStream>,
     drained: bool,
     lag_due: Instant,
+    /// When it last looked at what had come: who sleeps does not hear that nothing comes.
+    looked_at: Instant,
     letters: Letters,
     seldom: Seldom,
 }
@@ -67,6 +69,7 @@ impl ConsumerState {
             draining: None,
             drained: false,
             lag_due: Instant::now(),
+            looked_at: Instant::now(),
             letters: Letters::new(letters),
             seldom: Seldom::default(),
         }
@@ -203,6 +206,10 @@ impl ConsumerState {
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.
     pub fn advance(&mut self, source: &mut dyn RecordSource) {
         let now = Instant::now();
+        let unheard = now.duration_since(std::mem::replace(&mut self.looked_at, now));
+        if unheard > self.params.idle.longest_inattention() {
+            self.owned.iter_mut().for_each(|owned| owned.is_not_silent(now));
+        }
         self.find_ends(source);
         self.letters.send_again();
         let rules = StepRules {

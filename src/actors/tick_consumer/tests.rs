@@ -23,6 +23,7 @@ mod letters;
 mod owning;
 mod reading;
 mod script;
+mod time;
 
 /// Event seconds a second, for the idle rule.
 const SPEED: f64 = 600.0;
@@ -103,6 +104,7 @@ impl Setup {
         tokio::time::pause();
         let (lake, dir) = lake();
         let script = Arc::new(Mutex::new(Script::default()));
+        let clock = script.clone();
         let letters = Arc::new(Mutex::new(Letters::default()));
         let held = Arc::new(Mutex::new(None));
         let told = held.clone();
@@ -110,7 +112,7 @@ impl Setup {
         let params = ConsumerParams {
             commit_every,
             idle: IdleRule { timeout: Duration::from_secs(3), speed: SPEED },
-            wall: WallClock::reading(|| minute(1_000_000)),
+            wall: WallClock::reading(move || clock.lock().unwrap().wall.unwrap_or(minute(1_000_000))),
             collect: Box::new(move |partition| Some(taken_from(&lake, partition, &checkpoint))),
             spawn_window: Box::new(move |symbol| {
                 let window = FakeWindow(symbol.clone(), sender.clone()).start();

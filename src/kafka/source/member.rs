@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
 use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
+use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
@@ -166,7 +167,7 @@ impl KafkaSource {
     fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
-            match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
+            match bounds::fetch(self.inquirer.inner(), &partition.topic, partition.partition, left) {
                 Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),

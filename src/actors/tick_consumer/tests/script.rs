@@ -31,6 +31,8 @@ pub struct Script {
     pub topics: Vec<Vec<String>>,
     pub committed: Vec<NextOffset>,
     pub closed: bool,
+    /// What the wall clock shows; `None`: a far future.
+    pub wall: Option<EventTime>,
 }
 
 pub struct Scripted(pub Arc<Mutex<Script>>);
