@@ -5,12 +5,14 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 use stockstream::market::checkpoint::{CommitNumber, TopicPartition};
 use stockstream::settings::Compression;
 use stockstream::storage::parquet::{self, CommitFile};
 use stockstream::storage::{Dataset, Lake, PublishedFile};
+use support::effort::Effort;
 use support::flow::Flow;
 use support::lake::bars;
 use support::program::Program;
@@ -145,7 +147,8 @@ fn f17_a_damaged_newest_entry_is_put_aside_and_made_again() {
 
 #[test]
 fn f17_in_a_copied_lake_an_entry_and_its_published_file_mend_each_other() {
-    for damage in [torn as fn(&Path), empty, flipped] {
+    let kinds = Effort::of_this_run().pick(1, 3, 3);
+    for damage in [torn as fn(&Path), empty, flipped].into_iter().take(kinds) {
         let (flow, newest) = filled();
         break_links(&flow.lake());
         newest_entries(&flow.lake()).iter().for_each(|(.., path)| damage(path));
@@ -274,4 +277,20 @@ fn a_lake_in_use_is_checked_but_not_repaired() {
     running.signal(rustix::process::Signal::TERM);
     assert_eq!(running.end().code, Some(0));
     verify(&flow, &["--against-log"], 0);
+}
+
+#[test]
+fn a_repair_may_be_killed_at_any_moment() {
+    let (flow, newest) = filled();
+    go_on(&flow, newest);
+    fs::remove_dir_all(flow.lake().join("features")).unwrap();
+    newest_published(&flow.lake()).iter().for_each(|path| fs::remove_file(path).unwrap());
+    for delay in (0..200).step_by(20) {
+        let repairing = flow.program(&["verify", "--repair"]).start();
+        std::thread::sleep(Duration::from_millis(delay));
+        repairing.kill();
+    }
+    verify(&flow, &["--repair"], 0);
+    verify(&flow, &["--against-log"], 0);
+    flow.assert_lake_is_right();
 }

@@ -1,5 +1,7 @@
 //! The chains, as they stand when the verification begins.
 
+mod indicators;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,7 +15,6 @@ use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
 use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
-use crate::storage::repair::SavedIndicators;
 use crate::storage::{Lake, PublishedFile, StorageError};
 
 /// How often, and how long apart, a chain with holes is listed again: its owner may be letting go of entries just now.
@@ -257,54 +258,6 @@ impl ChainCheck<'_> {
             names = self.lake.chain_names(partition)?;
         }
         Ok(names)
-    }
-
-    fn indicators(&mut self, partition: &TopicPartition) -> Result<Option<IndicatorState>, StorageError> {
-        let path = self.root.join(layout::indicators(partition));
-        match self.lake.saved_indicators(partition) {
-            Ok(SavedIndicators::Good(state)) => Ok(Some(state)),
-            Ok(SavedIndicators::Absent) => Ok(None),
-            Ok(SavedIndicators::Damaged) => {
-                self.unusable_indicators(partition, "is damaged: the saved indicators cannot be read")?;
-                Ok(None)
-            }
-            Err(error) => {
-                self.findings.unreadable(&path, error, Remedy::Repair);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Saved indicators that end below the chain are of another one: an owner lets go only of entries that they include. Whether
-    /// they end above it is told when all files are known.
-    fn usable_indicators(
-        &mut self,
-        partition: &TopicPartition,
-        indicators: Option<IndicatorState>,
-        oldest: Option<CommitNumber>,
-    ) -> Result<Option<IndicatorState>, StorageError> {
-        let Some(last) = indicators.as_ref().map(IndicatorState::last) else { return Ok(None) };
-        let Some(oldest) = oldest.filter(|oldest| last.0 + 1 < oldest.0) else { return Ok(indicators) };
-        // the owner may have saved since
-        match self.lake.saved_indicators(partition) {
-            Ok(SavedIndicators::Good(state)) if state.last() == last => {
-                let problem =
-                    format!("ends at commit {last}, and the chain begins at {oldest}: it is of another chain");
-                self.unusable_indicators(partition, &problem)?;
-                Ok(None)
-            }
-            _ => Ok(indicators),
-        }
-    }
-
-    fn unusable_indicators(&mut self, partition: &TopicPartition, problem: &str) -> Result<(), StorageError> {
-        let path = self.root.join(layout::indicators(partition));
-        self.findings.of_file(&path, problem, Remedy::Repair);
-        if let Some(repairs) = &mut self.repairs {
-            self.lake.forget_indicators(partition)?;
-            repairs.did(&path, FORGOTTEN);
-        }
-        Ok(())
     }
 }
 

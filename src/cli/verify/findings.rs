@@ -63,7 +63,7 @@ pub struct Finding {
     pub window: Option<EventTime>,
     pub problem: String,
     pub remedy: Remedy,
-    /// [`Remedy::advice`], for those who read JSON without this page.
+    /// The same in words.
     pub advice: &'static str,
 }
 
