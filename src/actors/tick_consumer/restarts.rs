@@ -45,6 +45,10 @@ impl Restarts {
         }
     }
 
+    fn waits(&self, partition: &TopicPartition) -> bool {
+        self.dropped.iter().any(|(of, _)| of == partition) || self.waiting.iter().any(|(of, _)| of == partition)
+    }
+
     /// The group has given the partition anew, or to somebody else.
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.dropped.retain(|(of, _)| of != partition);
@@ -55,11 +59,16 @@ impl Restarts {
 impl ConsumerState {
     /// What others found out about an owner that is still the present one.
     pub fn restart_asked(&mut self, restart: RestartPartition) {
-        let is_present =
-            self.owned.iter().any(|owned| owned.partition == restart.partition && owned.epoch == restart.epoch);
-        // After a drain nothing is left to be read; what is missing behind the commits is made at the next start.
-        if is_present && !self.drained {
-            self.restart(&restart.partition, restart.reason);
+        let RestartPartition { partition, epoch, reason } = restart;
+        match self.owned.iter().find(|owned| owned.partition == partition).map(|owned| owned.epoch) {
+            // After a drain nothing is left to be read; what is missing behind the commits is made at the next start.
+            Some(present) if present == epoch && !self.drained => self.restart(&partition, reason),
+            // The group was faster to say so.
+            None if reason == RestartReason::Fenced && !self.restarts.waits(&partition) => {
+                warn!(%partition, "fenced: another process has taken this partition, what it commits counts");
+            }
+            // An owner of before; perhaps it was ourselves who fenced it.
+            _ => {}
         }
     }
 
