@@ -129,6 +129,10 @@ impl BarWriter {
 
     /// What was begun may be half done: only who takes the partition anew can tell.
     fn give_up(&mut self, partition: &TopicPartition, epoch: Epoch, reason: RestartReason) {
+        if matches!(reason, RestartReason::Fenced) {
+            // Said here: the group may have told the consumer already that the partition is gone.
+            warn!(%partition, "fenced: another process has taken this partition, what it commits counts");
+        }
         self.partitions.remove(partition);
         self.outputs.lost.do_send(PartitionLost { partition: partition.clone(), epoch });
         self.outputs.restart.do_send(RestartPartition { partition: partition.clone(), epoch, reason });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::owned::OwnedPartition;
 use super::state::ConsumerState;
@@ -142,10 +142,7 @@ impl ConsumerState {
         source.hold(&partition);
         let wait = self.restarts.budget.wait_of(&partition, reason, now.into_std());
         match reason {
-            RestartReason::Fenced => warn!(
-                %partition,
-                "fenced: another process has taken this partition, what it commits counts; taken back if it is still ours in {wait:?}"
-            ),
+            RestartReason::Fenced => info!(%partition, "taken back if the group still leaves it here in {wait:?}"),
             _ => warn!(%partition, %reason, "the partition restarts from its checkpoint in {wait:?}; the others go on"),
         }
         if reason.counts() {
