@@ -9,6 +9,7 @@ use super::StorageError;
 use super::layout::{self, EntryName, IDENTITY, STATE};
 use super::parquet::{self, CommitFile, Unreadable};
 use super::posix::PosixStore;
+use super::public_tops::PublicTops;
 use super::store::{Put, Store};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
@@ -54,6 +55,7 @@ struct Inner {
     store: Box<dyn Store>,
     compression: Compression,
     access: Access,
+    public_tops: PublicTops,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,14 @@ impl Lake {
         compression: Compression,
         identity: &LakeIdentity,
     ) -> Result<Self, StorageError> {
-        let lake = Self { inner: Arc::new(Inner { store, compression, access: Access::ReadWrite }) };
+        let lake = Self {
+            inner: Arc::new(Inner {
+                store,
+                compression,
+                access: Access::ReadWrite,
+                public_tops: PublicTops::default(),
+            }),
+        };
         lake.check_identity(identity)?;
         lake.store().sweep(STATE)?;
         for name in lake.store().list(STATE)? {
@@ -106,7 +115,12 @@ impl Lake {
     /// When there is no lake.
     pub fn open_read_only(dir: &Path) -> Result<Self, StorageError> {
         let store = Box::new(PosixStore::open_read_only(dir)?);
-        let inner = Inner { store, compression: Compression::Zstd, access: Access::ReadOnly };
+        let inner = Inner {
+            store,
+            compression: Compression::Zstd,
+            access: Access::ReadOnly,
+            public_tops: PublicTops::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -183,6 +197,10 @@ impl Lake {
 
     pub(super) fn compression(&self) -> Compression {
         self.inner.compression
+    }
+
+    pub(super) fn public_tops(&self) -> &PublicTops {
+        &self.inner.public_tops
     }
 
     /// # Errors
