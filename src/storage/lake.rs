@@ -126,7 +126,8 @@ impl Lake {
 
     /// A lake over a store that this process has for itself, whoever it belongs to.
     pub(super) fn for_repair(store: Box<dyn Store>, compression: Compression) -> Self {
-        Self { inner: Arc::new(Inner { store, compression, access: Access::ReadWrite }) }
+        let inner = Inner { store, compression, access: Access::ReadWrite, public_tops: PublicTops::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The partitions that have a chain.
