@@ -8,6 +8,7 @@ use stockstream::market::bar::Bar;
 use stockstream::market::checkpoint::{
     BarRules, Checkpoint, Commit, CommitNumber, Counters, Fingerprint, ForcedAdvance, NextOffset, TopicPartition,
 };
+use stockstream::market::log_gap::LogGap;
 use stockstream::market::partition::{PartitionCursor, Record};
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::{EventTime, Span, WindowSize};
@@ -156,6 +157,14 @@ fn checkpoint() -> Checkpoint {
     checkpoint.known.insert(Symbol::new("AAPL").expect("a good symbol"), NextOffset(0));
     checkpoint.log.last_record = Some(Fingerprint { offset: 99, crc: 0x1234_5678 });
     checkpoint.forced.push(ForcedAdvance { offset: NextOffset(40), watermark: EventTime::from_micros(START) });
+    checkpoint.gaps.push(LogGap {
+        from: NextOffset(40),
+        cut: NextOffset(50),
+        to: NextOffset(60),
+        watermark: EventTime::from_micros(START),
+        next_tick: Some(EventTime::from_micros(START + 1)),
+        open_ticks_lost: Some(7),
+    });
     checkpoint
 }
 

@@ -45,7 +45,9 @@ impl Setup {
     /// Puts these rows into the chain and says what is to be told to the engine.
     fn commit(&mut self, rows: &[Bar]) -> (BarsFile, Arc<[Bar]>) {
         let mut checkpoint = self.lake.newest_checkpoint(&partition()).unwrap().unwrap();
-        checkpoint.counters.in_bars += rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum::<u64>();
+        let ticks: u64 = rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum();
+        checkpoint.counters.in_bars += ticks;
+        checkpoint.counters.read += ticks;
         let commit = Commit { rows: rows.into(), checkpoint };
         let file = self.chain.commit(&commit).unwrap().expect("it has rows");
         (file, commit.rows)

@@ -47,8 +47,8 @@ fn check_shape(metadata: &FileMetaData, schema: &Schema, labels: &Labels, size: 
     if metadata.schema != encode::schema_elements(schema).map_err(unreadable)? {
         return Err(damaged("its columns are not those of this dataset"));
     }
-    let mut groups = metadata.row_groups.iter().map(|group| usize::try_from(group.num_rows).ok());
-    let rows = groups.try_fold(0usize, |sum, rows| sum.checked_add(rows?));
+    let mut groups = metadata.row_groups.iter();
+    let rows = groups.try_fold(0usize, |sum, group| sum.checked_add(usize::try_from(group.num_rows).ok()?));
     let stated = usize::try_from(metadata.num_rows).ok();
     if rows != Some(labels.rows) || stated != Some(labels.rows) || labels.rows > most_rows(size) {
         return Err(damaged("it has another number of rows than its footer says, or than its size allows"));

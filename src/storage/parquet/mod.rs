@@ -122,10 +122,11 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
     let counts = [counters.in_bars, counters.late, counters.malformed, counters.future, counters.unknown, *open_ticks];
     let offsets = checkpoint.known.values().map(|since| since.0);
     let forced = checkpoint.forced.iter().map(|advance| advance.offset.0);
+    let gaps = checkpoint.gaps.iter().flat_map(|gap| [gap.from.0, gap.cut.0, gap.to.0]);
     let possible = resume <= cut
         && is_count(counters.read)
         && counts.into_iter().all(|count| count <= counters.read)
-        && offsets.chain(forced).chain([resume.0, cut.0]).all(is_offset)
+        && offsets.chain(forced).chain(gaps).chain([resume.0, cut.0]).all(is_offset)
         && [rules.lateness, rules.max_ahead].into_iter().all(|span| span >= Span::ZERO);
     if possible { Ok(checkpoint) } else { Err(damaged("its checkpoint holds numbers that no log can have led to")) }
 }

@@ -31,12 +31,12 @@ pub struct Script {
     pub topics: Vec<Vec<String>>,
     pub committed: Vec<NextOffset>,
     pub closed: bool,
-    /// What the wall clock shows; `None`: a far future.
-    pub wall: Option<EventTime>,
     pub held: Vec<TopicPartition>,
     pub restarted: usize,
     /// How the next restarts fail.
     pub refuse_restarts: VecDeque<SourceError>,
+    /// What the wall clock shows; `None`: a far future.
+    pub wall: Option<EventTime>,
 }
 
 pub struct Scripted(pub Arc<Mutex<Script>>);
