@@ -34,6 +34,9 @@ pub enum RestartReason {
     /// Something that must hold does not.
     #[error("a broken invariant, which is a defect: {0}")]
     Broken(String),
+    /// The log has lost what was to be read next. Taking it again decides what becomes of it.
+    #[error("{0}")]
+    LogMoved(String),
     /// Another process has taken the partition. No failure: if the group still has it here after a while, it is taken back.
     #[error("another process has taken it")]
     Fenced,
@@ -46,7 +49,7 @@ impl RestartReason {
     /// Whether it counts against the budget, and in the summary of the run.
     pub fn counts(&self) -> bool {
         match self {
-            Self::Panic(_) | Self::Storage(_) | Self::Stuck(_) | Self::Broken(_) => true,
+            Self::Panic(_) | Self::Storage(_) | Self::Stuck(_) | Self::Broken(_) | Self::LogMoved(_) => true,
             Self::Fenced | Self::NotYet(_) => false,
         }
     }

@@ -33,7 +33,7 @@ pub enum SourceError {
     OutsideLog { partition: TopicPartition, wanted: NextOffset, log: LogBounds },
     /// The log has moved on while reading.
     #[error(
-        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read (raise its retention: kafka.retention and kafka.retention_bytes set it for topics that we create), or the topic was made anew; the next start says how much is lost and what to do"
+        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read, or the topic was made anew"
     )]
     LogMoved { partition: TopicPartition, next: NextOffset },
     /// A damaged or unknown batch, which the client would skip.
@@ -64,6 +64,8 @@ impl SourceError {
             Self::Refused { reason: TakeRefused::ForNow(_), .. } | Self::NoAnswer { .. } => {
                 Some(RestartReason::NotYet(self.to_string()))
             }
+            // Whether to go on behind what is lost is decided when it is taken, and said with all that matters.
+            Self::LogMoved { .. } => Some(RestartReason::LogMoved(self.to_string())),
             _ => None,
         }
     }
@@ -158,7 +160,8 @@ mod tests {
         assert_eq!(again(&refused(TakeRefused::ByDisk("fsync".into()))), Some(true));
         assert_eq!(again(&refused(TakeRefused::ForNow("full".into()))), Some(false));
         assert_eq!(again(&no_answer), Some(false));
-        assert_eq!(again(&classify(Code::AutoOffsetReset)), None);
+        assert_eq!(again(&classify(Code::AutoOffsetReset)), Some(true));
+        assert_eq!(again(&classify(Code::BadCompression)), None);
     }
 
     #[test]

@@ -223,6 +223,28 @@ impl KafkaSource {
         sought.map_err(|error| SourceError::no_answer(partition, &error))
     }
 
+    /// The client has given up a partition whose log has moved, and does not seek there: it has to be assigned once more.
+    fn assign_again(&self, index: usize, next: NextOffset) -> Result<(), SourceError> {
+        let consumer = self.native.consumer();
+        let cooperative = self.native.is_cooperative();
+        let mut list = TopicPartitionList::new();
+        for (at, Slot { partition, next: reached, held, .. }) in self.slots.iter().enumerate() {
+            let offset = match at == index {
+                true => Offset::Offset(next.0),
+                false if cooperative => continue,
+                false if *held => Offset::End,
+                false => Offset::Offset(reached.0),
+            };
+            let added = list.add_partition_offset(&partition.topic, partition.partition, offset);
+            added.map_err(|error| SourceError::no_answer(partition, &error))?;
+        }
+        let assigned = match cooperative {
+            true => consumer.incremental_unassign(&list).and_then(|()| consumer.incremental_assign(&list)),
+            false => consumer.assign(&list),
+        };
+        assigned.map_err(|error| SourceError::no_answer(&self.slots[index].partition, &error))
+    }
+
     fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
         let mut list = TopicPartitionList::new();
         for slot in slots {
@@ -296,7 +318,7 @@ impl RecordSource for KafkaSource {
             return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
         };
         let next = self.decide_start(partition, Instant::now() + RESTART_PATIENCE)?;
-        self.seek(partition, next)?;
+        self.seek(partition, next).or_else(|_| self.assign_again(index, next))?;
         self.slots[index].restart(next);
         if !self.paused {
             self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
