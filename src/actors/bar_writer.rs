@@ -1,7 +1,8 @@
 //! Commits closed bars: collects the answers to a barrier, makes its commits, appends them to the partition's chain.
 //!
-//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full or fails is waited for; nothing prepared is
-//! lost meanwhile, and the consumer, whose barrier stays unanswered, stops reading on.
+//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full is waited for; nothing prepared is lost
+//! meanwhile, and the consumer, whose barrier stays unanswered, stops reading on. After any other failure the partition is dropped
+//! and restarted: what was begun may be half done.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,10 +16,13 @@ use crate::market::barrier::{Assembly, Barrier};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
-use crate::messages::lifecycle::{PipelineFailed, ReportSummary};
-use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
+use crate::messages::lifecycle::ReportSummary;
+use crate::messages::ownership::{
+    PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
+};
 use crate::run_summary::RunSummary;
 use crate::storage::{Chain, CommitError};
+use crate::supervision::{RestartReason, guarded};
 
 /// Wait between two tries when the disk refuses: first and longest.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -36,7 +40,7 @@ pub struct WriterOutputs {
     pub restore: Recipient<RestoreIndicators>,
     pub bars: Recipient<BarsCommitted>,
     pub lost: Recipient<PartitionLost>,
-    pub failed: Recipient<PipelineFailed>,
+    pub restart: Recipient<RestartPartition>,
 }
 
 pub struct BarWriter {
@@ -96,8 +100,8 @@ struct CommitOn(TopicPartition, Epoch);
 enum Stopped {
     /// For now: go on after this long.
     Wait(Duration),
-    Fenced,
-    Failed(String),
+    /// For this owner.
+    For(RestartReason),
 }
 
 impl BarWriter {
@@ -112,19 +116,22 @@ impl BarWriter {
     fn commit_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
         let Some(owned) = self.partitions.get_mut(partition) else { return };
         let epoch = owned.epoch;
-        let outcome = owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary);
-        match outcome {
+        let outcome = guarded(|| owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary));
+        match outcome.unwrap_or_else(|panic| Err(Stopped::For(panic))) {
             Ok(None) => {}
             Ok(Some(committed)) => owned.reply_to.do_send(committed),
             Err(Stopped::Wait(after)) => {
                 ctx.notify_later(CommitOn(partition.clone(), epoch), after);
             }
-            Err(Stopped::Fenced) => {
-                warn!(%partition, "fenced: another process has taken this partition; what it commits counts");
-                self.partitions.remove(partition);
-            }
-            Err(Stopped::Failed(reason)) => self.outputs.failed.do_send(PipelineFailed(reason)),
+            Err(Stopped::For(reason)) => self.give_up(partition, epoch, reason),
         }
+    }
+
+    /// What was begun may be half done: only who takes the partition anew can tell.
+    fn give_up(&mut self, partition: &TopicPartition, epoch: Epoch, reason: RestartReason) {
+        self.partitions.remove(partition);
+        self.outputs.lost.do_send(PartitionLost { partition: partition.clone(), epoch });
+        self.outputs.restart.do_send(RestartPartition { partition: partition.clone(), epoch, reason });
     }
 }
 
@@ -145,14 +152,16 @@ impl Owned {
             Place::WriterCommit.reached();
             let published = match self.chain.commit(commit) {
                 Ok(published) => published,
-                Err(CommitError::Fenced) => return Err(Stopped::Fenced),
+                Err(CommitError::Fenced) => return Err(Stopped::For(RestartReason::Fenced)),
                 Err(CommitError::Storage(error)) if error.is_retriable() => {
                     let after = self.retry_after;
                     self.retry_after = (after * 2).min(RETRY_LONGEST);
                     warn!(%error, "commit not possible now, nothing is lost; trying again in {after:?}");
                     return Err(Stopped::Wait(after));
                 }
-                Err(CommitError::Storage(error)) => return Err(Stopped::Failed(error.to_string())),
+                Err(CommitError::Storage(error)) => {
+                    return Err(Stopped::For(RestartReason::Storage(error.to_string())));
+                }
             };
             self.retry_after = RETRY_FIRST;
             let replayed = barrier.skipped_replayed - self.skipped_replayed;
@@ -191,7 +200,7 @@ impl Owned {
         let barrier = assembly.barrier().clone();
         let commits = assembly
             .into_commits(self.checkpoint.counters.in_bars)
-            .map_err(|broken| Stopped::Failed(broken.to_string()))?;
+            .map_err(|broken| Stopped::For(RestartReason::Broken(broken.to_string())))?;
         self.stage = Stage::Committing(barrier, commits.into());
         Ok(())
     }
@@ -253,9 +262,13 @@ impl Handler<WindowsAnswered> for BarWriter {
         if assembly.barrier().checkpoint.cut != answered.cut {
             return;
         }
-        assembly.answer(answered.answer);
-        if assembly.is_complete() {
-            self.commit_on(&answered.partition, ctx);
+        match guarded(|| {
+            assembly.answer(answered.answer);
+            assembly.is_complete()
+        }) {
+            Ok(true) => self.commit_on(&answered.partition, ctx),
+            Ok(false) => {}
+            Err(panic) => self.give_up(&answered.partition, answered.epoch, panic),
         }
     }
 }
@@ -278,6 +291,14 @@ impl Handler<FeaturesPublished> for BarWriter {
         let Some(owned) = self.owned(&features.partition, features.epoch) else { return };
         owned.features.advance(&features);
         owned.prune();
+    }
+}
+
+impl Handler<PartitionRestarts> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: PartitionRestarts, _: &mut Self::Context) {
+        self.summary.restarts += 1;
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("lake.compression", Kind::Word(&["zstd", "snappy", "uncompressed"])),
     field("lake.commit_every", integer(1, BILLION)),
     field("supervision.drain_timeout", millis(100, HOUR)),
+    field("supervision.stuck_after", millis(1_000, DAY)),
     field("log.level", Kind::Text(text::log_filter)),
     field("log.format", Kind::Word(&["text", "json"])),
     field("stocks", Kind::Stocks),

@@ -9,6 +9,7 @@ use super::StorageError;
 use super::layout::{self, EntryName, IDENTITY, STATE};
 use super::parquet::{self, CommitFile, Unreadable};
 use super::posix::PosixStore;
+use super::public_tops::PublicTops;
 use super::store::{Put, Store};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
@@ -54,6 +55,7 @@ struct Inner {
     store: Box<dyn Store>,
     compression: Compression,
     access: Access,
+    public_tops: PublicTops,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Lake {
         compression: Compression,
         identity: &LakeIdentity,
     ) -> Result<Self, StorageError> {
-        let lake = Self { inner: Arc::new(Inner { store, compression, access: Access::ReadWrite }) };
+        let lake = Self::with(store, compression, Access::ReadWrite);
         lake.check_identity(identity)?;
         lake.store().sweep(STATE)?;
         for name in lake.store().list(STATE)? {
@@ -106,13 +108,16 @@ impl Lake {
     /// When there is no lake.
     pub fn open_read_only(dir: &Path) -> Result<Self, StorageError> {
         let store = Box::new(PosixStore::open_read_only(dir)?);
-        let inner = Inner { store, compression: Compression::Zstd, access: Access::ReadOnly };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::with(store, Compression::Zstd, Access::ReadOnly))
     }
 
     /// A lake over a store that this process has for itself, whoever it belongs to.
     pub(super) fn for_repair(store: Box<dyn Store>, compression: Compression) -> Self {
-        Self { inner: Arc::new(Inner { store, compression, access: Access::ReadWrite }) }
+        Self::with(store, compression, Access::ReadWrite)
+    }
+
+    fn with(store: Box<dyn Store>, compression: Compression, access: Access) -> Self {
+        Self { inner: Arc::new(Inner { store, compression, access, public_tops: PublicTops::default() }) }
     }
 
     /// The partitions that have a chain.
@@ -183,6 +188,10 @@ impl Lake {
 
     pub(super) fn compression(&self) -> Compression {
         self.inner.compression
+    }
+
+    pub(super) fn public_tops(&self) -> &PublicTops {
+        &self.inner.public_tops
     }
 
     /// # Errors

@@ -124,18 +124,10 @@ impl Lake {
     ) -> Result<bool, StorageError> {
         let above = newest.map_or(CommitNumber(0), |(number, _)| *number);
         let first_date = newest.and_then(|(_, commit)| first_later_date(&commit.checkpoint));
-        let mut highest: Option<BarsFile> = None;
-        for date in self.dates(Dataset::Bars)? {
-            if first_date.as_ref().is_some_and(|first| date < *first) {
-                continue;
-            }
-            for name in self.store().list(&Dataset::Bars.date_dir(&date))? {
-                let Some((of, number)) = layout::parse_public_name(&name) else { continue };
-                if of == *partition && number > highest.as_ref().map_or(above, |file| file.number) {
-                    highest = Some(BarsFile { partition: of, number, date: date.clone() });
-                }
-            }
-        }
+        let dates = self.dates(Dataset::Bars)?;
+        let later = dates.into_iter().filter(|date| first_date.as_ref().is_none_or(|first| first <= date));
+        let highest = self.public_tops().highest(self.store(), partition, later)?;
+        let highest = highest.filter(|file| file.number > above);
         let Some(file) = highest else { return Ok(false) };
         // another owner may have gone on since the chain was listed
         if self.entry_names(partition)? != names {

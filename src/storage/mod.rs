@@ -24,6 +24,7 @@ pub mod layout;
 pub mod mending;
 pub mod parquet;
 pub mod posix;
+mod public_tops;
 pub mod reader;
 pub mod repair;
 pub mod store;

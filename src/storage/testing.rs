@@ -65,6 +65,8 @@ pub fn step(step: i64) -> Commit {
     let rows = vec![bar("AAPL", window), bar("AAPL", window + 1), bar("MSFT", window)];
     let mut checkpoint = genesis();
     checkpoint.cut = NextOffset((step + 1) * 100);
+    checkpoint.counters.in_bars =
+        (step + 1).unsigned_abs() * rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum::<u64>();
     checkpoint.watermark = EventTime::from_micros(DAY_ZERO + (window + 2) * WINDOW);
     Commit { rows: rows.into(), checkpoint }
 }
@@ -151,6 +153,13 @@ pub struct FaultyStore {
     pub fault: Fault,
     pub at: usize,
     pub count: Arc<AtomicUsize>,
+}
+
+impl FaultyStore {
+    /// One that only counts.
+    pub fn counting(store: PosixStore, count: &Arc<AtomicUsize>) -> Self {
+        Self { store, fault: Fault::Refusal, at: usize::MAX, count: count.clone() }
+    }
 }
 
 impl FaultyStore {

@@ -2,6 +2,8 @@ use super::*;
 use crate::storage::testing::*;
 use crate::storage::{FeaturesOutcome, Sharing};
 
+mod starting;
+
 #[test]
 fn commits_are_numbered_published_and_read_back() {
     let (dir, lake) = lake();
