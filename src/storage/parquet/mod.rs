@@ -17,7 +17,7 @@ mod tests;
 
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Counters, TopicPartition};
 use crate::market::time::Span;
 use crate::settings::Compression;
 
@@ -119,13 +119,17 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
     let Checkpoint { resume, cut, open_ticks, counters, rules, .. } = &checkpoint;
     let is_count = |count: u64| count <= MOST_OFFSETS.unsigned_abs();
     let is_offset = |offset: i64| (0..=MOST_OFFSETS).contains(&offset);
-    let counts = [counters.in_bars, counters.late, counters.malformed, counters.future, counters.unknown, *open_ticks];
+    let Counters { read, in_bars, late, malformed, future, unknown } = *counters;
+    let counts = [read, in_bars, late, malformed, future, unknown];
     let offsets = checkpoint.known.values().map(|since| since.0);
     let forced = checkpoint.forced.iter().map(|advance| advance.offset.0);
     let gaps = checkpoint.gaps.iter().flat_map(|gap| [gap.from.0, gap.cut.0, gap.to.0]);
+    let mut lost = checkpoint.gaps.iter().filter_map(|gap| gap.open_ticks_lost);
+    let lost = lost.try_fold(0, u64::checked_add);
     let possible = resume <= cut
-        && is_count(counters.read)
-        && counts.into_iter().all(|count| count <= counters.read)
+        && counts.into_iter().all(is_count)
+        && *open_ticks <= read
+        && lost.is_some_and(is_count)
         && offsets.chain(forced).chain(gaps).chain([resume.0, cut.0]).all(is_offset)
         && [rules.lateness, rules.max_ahead].into_iter().all(|span| span >= Span::ZERO);
     if possible { Ok(checkpoint) } else { Err(damaged("its checkpoint holds numbers that no log can have led to")) }

@@ -131,7 +131,7 @@ fn a_checkpoint_that_no_log_can_have_led_to_is_refused() {
         ("\"resume\":0", "\"resume\":1"),
         ("\"open_ticks\":0", "\"open_ticks\":1"),
         ("\"read\":0", "\"read\":18446744073709551615"),
-        ("\"late\":0", "\"late\":5"),
+        ("\"late\":0", "\"late\":2305843009213693952"),
         ("\"window\":300000000", "\"window\":0"),
         ("\"window\":300000000", "\"window\":-300000000"),
         ("\"lateness\":600000000", "\"lateness\":-1"),
