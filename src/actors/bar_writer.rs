@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 use crate::fail_points::Place;
 use crate::market::barrier::{Assembly, Barrier};
@@ -20,7 +21,7 @@ use crate::messages::lifecycle::ReportSummary;
 use crate::messages::ownership::{
     PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
 };
-use crate::run_summary::RunSummary;
+use crate::run_summary::{Latencies, RunSummary};
 use crate::storage::{Chain, CommitError};
 use crate::supervision::{RestartReason, guarded};
 
@@ -48,6 +49,7 @@ pub struct BarWriter {
     settled: DeadLettersSettled,
     partitions: HashMap<TopicPartition, Owned>,
     summary: RunSummary,
+    latencies: Latencies,
 }
 
 /// A partition that is ours.
@@ -58,6 +60,8 @@ struct Owned {
     checkpoint: Checkpoint,
     skipped_replayed: u64,
     stage: Stage,
+    /// When its newest barrier was opened.
+    opened: Instant,
     retry_after: Duration,
     features: FeatureProgress,
     reply_to: Recipient<BarrierCommitted>,
@@ -106,7 +110,13 @@ enum Stopped {
 
 impl BarWriter {
     pub fn new(outputs: WriterOutputs, settled: DeadLettersSettled) -> Self {
-        Self { outputs, settled, partitions: HashMap::new(), summary: RunSummary::default() }
+        Self {
+            outputs,
+            settled,
+            partitions: HashMap::new(),
+            summary: RunSummary::default(),
+            latencies: Latencies::default(),
+        }
     }
 
     fn owned(&mut self, partition: &TopicPartition, epoch: Epoch) -> Option<&mut Owned> {
@@ -119,7 +129,10 @@ impl BarWriter {
         let outcome = guarded(|| owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary));
         match outcome.unwrap_or_else(|panic| Err(Stopped::For(panic))) {
             Ok(None) => {}
-            Ok(Some(committed)) => owned.reply_to.do_send(committed),
+            Ok(Some(committed)) => {
+                self.latencies.add(owned.opened.elapsed());
+                owned.reply_to.do_send(committed);
+            }
             Err(Stopped::Wait(after)) => {
                 ctx.notify_later(CommitOn(partition.clone(), epoch), after);
             }
@@ -224,6 +237,7 @@ impl Handler<PartitionTaken> for BarWriter {
             checkpoint: taken.checkpoint,
             skipped_replayed: 0,
             stage: Stage::Idle,
+            opened: Instant::now(),
             retry_after: RETRY_FIRST,
             chain: taken.chain,
             reply_to: taken.reply_to,
@@ -252,6 +266,7 @@ impl Handler<BarrierOpened> for BarWriter {
     fn handle(&mut self, BarrierOpened(barrier): BarrierOpened, ctx: &mut Self::Context) {
         if let Some(owned) = self.owned(&barrier.partition, barrier.epoch) {
             owned.stage = Stage::Collecting(Assembly::new(barrier.clone()));
+            owned.opened = Instant::now();
             self.commit_on(&barrier.partition, ctx);
         }
     }
@@ -310,7 +325,14 @@ impl Handler<ReportSummary> for BarWriter {
     type Result = MessageResult<ReportSummary>;
 
     fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.summary)
+        let latency = self.latencies.summary();
+        info!(
+            median = latency.median,
+            p99 = latency.p99,
+            longest = latency.longest,
+            "seconds from barrier to published"
+        );
+        MessageResult(RunSummary { latency, ..self.summary })
     }
 }
 

@@ -16,6 +16,7 @@ use super::layout::{self, BarsFile, Dataset, EntryName};
 use super::parquet;
 use super::store::{Publish, Put};
 use super::{Lake, StorageError};
+use crate::fail_points::Place;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 
 #[cfg(test)]
@@ -170,6 +171,10 @@ impl Chain {
     /// When another owner has the partition, now and from then on, or the disk refuses.
     pub fn commit(&mut self, commit: &Commit) -> Result<Option<BarsFile>, CommitError> {
         let number = CommitNumber(self.last.0 + 1);
+        if Place::CommitsOff.is_asked_for() {
+            self.last = number;
+            return Ok(BarsFile::of(&self.partition, number, &commit.rows));
+        }
         let bytes = match std::mem::replace(&mut self.hold, Hold::Fenced) {
             Hold::Fenced => return Err(CommitError::Fenced),
             Hold::Begun { commit: begun, bytes } if *begun == *commit => bytes,
