@@ -8,6 +8,10 @@ check:
 ci:
     bash .ci/run
 
+# Faults for as long as they deserve: some hours
+faults:
+    bash .ci/run faults_long
+
 # Single stages: just stage kafka foreign
 stage *STAGES:
     bash .ci/run {{STAGES}}

@@ -27,6 +27,8 @@ pub enum Place {
     WriterCommit,
     /// `engine.compute`: the engine is about to compute the features of a commit.
     EngineCompute,
+    /// `commits.off`: with `return`, nothing is committed, as if the disk were free of charge. For benchmarks.
+    CommitsOff,
     /// `store.write`: a file is made and empty, its bytes are about to be written.
     StoreWrite,
     /// `store.sync`: a file's bytes are about to be synced.
@@ -49,12 +51,13 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Place; 14] = [
+    pub const ALL: [Place; 15] = [
         Place::ConsumerRead,
         Place::WindowFold,
         Place::WindowClose,
         Place::WriterCommit,
         Place::EngineCompute,
+        Place::CommitsOff,
         Place::StoreWrite,
         Place::StoreSync,
         Place::StoreWritten,
@@ -74,6 +77,7 @@ impl Place {
             Place::WindowClose => "window.close",
             Place::WriterCommit => "writer.commit",
             Place::EngineCompute => "engine.compute",
+            Place::CommitsOff => "commits.off",
             Place::StoreWrite => "store.write",
             Place::StoreSync => "store.sync",
             Place::StoreWritten => "store.written",
@@ -93,7 +97,16 @@ impl Place {
         armed::reached(self);
     }
 
-    /// The same where an error can be told.
+    /// Whether `return` is asked for here, where that means another thing than death.
+    #[inline(always)]
+    pub fn is_asked_for(self) -> bool {
+        #[cfg(feature = "fail-points")]
+        return fail::eval(self.name(), |_| ()).is_some();
+        #[cfg(not(feature = "fail-points"))]
+        false
+    }
+
+    /// As [`reached`](Self::reached), where an error can be told.
     ///
     /// # Errors
     /// The one that a test asks for.

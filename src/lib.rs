@@ -34,6 +34,7 @@
 //! - [`storage`]: where it goes. The lake, its chains of commits, and everything that names arrow2 and parquet2.
 //! - [`settings`]: what the user chose, validated; and what changes when it changes.
 //! - [`prices`]: where a simulated stock's first price comes from.
+//! - [`supervision`]: when a partition that failed is taken again, and when the process gives up.
 //! - [`run_summary`]: what a run did, in numbers that add up.
 //! - [`cli`]: the command line.
 //! - [`fail_points`]: places where a test makes it fail.
@@ -52,3 +53,4 @@ pub mod prices;
 pub mod run_summary;
 pub mod settings;
 pub mod storage;
+pub mod supervision;

@@ -1,9 +1,11 @@
 //! What a run did, in numbers that add up: `read` equals the sum of the seven that follow it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use statrs::statistics::{Data, Median, OrderStatistics, Statistics};
 
 use crate::market::checkpoint::Checkpoint;
 
@@ -28,6 +30,48 @@ pub struct RunSummary {
     pub restarts: u64,
     pub seconds: f64,
     pub ticks_per_second: f64,
+    /// Of its commits. Not in the JSON, whose fields are fixed.
+    #[serde(skip)]
+    pub latency: CommitLatency,
+}
+
+/// Seconds from a barrier to the publication of its bars, over the newest commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CommitLatency {
+    pub median: f64,
+    /// 99 of 100 took no longer.
+    pub p99: f64,
+    pub longest: f64,
+}
+
+/// Collects the latencies of commits; keeps the newest [`Latencies::KEPT`].
+#[derive(Debug, Default)]
+pub struct Latencies {
+    seconds: VecDeque<f64>,
+}
+
+impl Latencies {
+    const KEPT: usize = 10_000;
+
+    pub fn add(&mut self, latency: Duration) {
+        if self.seconds.len() == Self::KEPT {
+            self.seconds.pop_front();
+        }
+        self.seconds.push_back(latency.as_secs_f64());
+    }
+
+    /// All zero when there were none.
+    pub fn summary(&self) -> CommitLatency {
+        if self.seconds.is_empty() {
+            return CommitLatency::default();
+        }
+        let mut seconds = Data::new(self.seconds.iter().copied().collect::<Vec<_>>());
+        CommitLatency {
+            median: seconds.median(),
+            p99: seconds.percentile(99),
+            longest: Statistics::max(self.seconds.iter()),
+        }
+    }
 }
 
 impl RunSummary {
@@ -64,7 +108,13 @@ impl fmt::Display for RunSummary {
             "  {} in bars, {} open, {} late, {} malformed, {} future, {} unknown, {} read again",
             self.in_bars, self.open, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
         )?;
-        write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)
+        write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)?;
+        let CommitLatency { median, p99, longest } = self.latency;
+        if longest > 0.0 {
+            let [median, p99, longest] = [median, p99, longest].map(|seconds| seconds * 1e3);
+            write!(f, "; barrier to published {median:.1} ms (median), {p99:.1} ms (99 %), {longest:.1} ms (longest)")?;
+        }
+        Ok(())
     }
 }
 
@@ -73,6 +123,17 @@ mod tests {
     use super::*;
     use crate::market::checkpoint::{BarRules, Checkpoint};
     use crate::market::time::{Span, WindowSize};
+
+    #[test]
+    fn latencies_are_those_of_the_newest_commits() {
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.summary(), CommitLatency::default());
+        latencies.add(Duration::from_secs(1000));
+        (1..=Latencies::KEPT).for_each(|millis| latencies.add(Duration::from_millis(millis as u64)));
+        let CommitLatency { median, p99, longest } = latencies.summary();
+        assert!((median - 5.0).abs() < 0.01 && (p99 - 9.9).abs() < 0.01, "{median} {p99}");
+        assert_eq!(longest, 10.0, "the first one is forgotten");
+    }
 
     #[test]
     fn read_is_the_sum_of_the_seven_that_follow_it_also_when_windows_were_open_before() {

@@ -44,17 +44,24 @@ fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
 }
 
 #[test]
-fn f15_a_start_on_a_full_disk_says_what_to_do_and_hurts_nothing() {
+fn f15_a_partition_taken_while_the_disk_is_full_waits_for_room() {
     let flow = Flow::on(Cluster::start(), false, "[producer]\nspeed = 2000\nhistory = \"1h\"\n");
     std::fs::create_dir(flow.lake()).unwrap();
     let Some(disk) = SmallDisk::mount(&flow.lake(), 32) else { return };
+    let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
     running.until("there are bars", || count_of(&flow.lake(), STOCKS[3]) > 4);
     running.kill();
     disk.fill();
-    let ended = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__SUPERVISION__DRAIN_TIMEOUT", "5s").run();
-    ended.refused(1, &["free some space"]);
+    let mut running = flow.program(&["run"]).start();
+    running.until_said("free some space", 8);
+    let before = commits(&flow.lake());
     disk.free();
+    running.until("commits go on", || commits(&flow.lake()) > before + 8);
+    running.signal(Signal::TERM);
+    let summary = running.end().summary();
+    assert_eq!(summary.restarts, 0, "it waits in its place: {summary:?}");
     flow.until_end();
+    watcher.end();
     flow.assert_lake_is_right();
 }

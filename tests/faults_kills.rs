@@ -87,6 +87,7 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
     let flow = Flow::new(true, "[lake]\ncommit_every = 200\n");
     let ticks = Ticks::make(&Recipe { seed: 4, lines: 60_000, step_micros: 100_000, ..Recipe::default() });
     flow.publish(&ticks.lines);
+    let watcher = Watcher::start(&flow.lake());
     let running = under_load(&flow);
     running.signal(Signal::TERM);
     let asked = Instant::now();
@@ -102,9 +103,10 @@ fn f04_a_stop_under_load_drains_in_time_and_a_second_signal_hurts_nothing() {
     running.signal(Signal::INT);
     let ended = running.end();
     assert!(matches!(ended.code, Some(0 | 130)), "{ended:?}");
-    flow.assert_lake_is_right();
 
+    // Features of the last commits may be missing by then: the next start makes them.
     flow.until_end();
+    watcher.end();
     let counts = flow.assert_lake_is_right();
     assert_eq!(counts, Counts { open: counts.open, in_bars: ticks.counts.in_bars - counts.open, ..ticks.counts });
     assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new());

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::{Flow, PARTITIONS, PER_STOCK};
-use support::lake::{bars, commits, temporaries};
+use support::lake::{bars, checkpoints, commits, temporaries};
 use support::members::{STRATEGIES, Together, flow_with, owned, until_shared};
 use support::oracle::Counts;
 use support::program::{Program, Running};
@@ -40,12 +40,12 @@ fn share(strategy: &str, keyed: bool, members: usize) {
     let mut members: Vec<Running> = (0..members).map(|_| flow.program(&["run"]).start()).collect();
     until_shared(&mut members, partitions);
     let ticks = Ticks::make(&Recipe { seed: 5, lines: 12_000, ..Recipe::default() });
-    let before = commits(&flow.lake());
     for lines in ticks.lines.chunks(2_000) {
         flow.publish(lines);
         std::thread::sleep(Duration::from_millis(100));
     }
-    members[0].until("they have committed", || commits(&flow.lake()) >= before + 8);
+    let begun = |flow: &Flow| checkpoints(&flow.lake()).values().all(|newest| newest.cut.0 > 0);
+    members[0].until("each partition is read", || begun(&flow));
     members.iter().for_each(|member| member.signal(Signal::TERM));
     let mut summaries: Vec<_> = members.into_iter().map(|member| member.end().summary()).collect();
     assert!(summaries.iter().all(|summary| summary.commits > 0), "each did its part: {summaries:?}");
@@ -123,9 +123,10 @@ fn f05_an_owner_stopped_beyond_its_session_is_fenced_once_and_goes_on_with_what_
         let mut both = [stopped, other];
         until_shared(&mut both, PARTITIONS as usize);
         assert_eq!(taken, PARTITIONS as usize);
+        let cuts = |flow: &Flow| checkpoints(&flow.lake()).into_values().map(|newest| newest.cut).collect::<Vec<_>>();
+        let before = cuts(&flow);
         flow.publish(second);
-        let before = commits(&flow.lake());
-        both[0].until("they go on", || commits(&flow.lake()) >= before + PARTITIONS as u64);
+        both[0].until("each partition goes on", || cuts(&flow).iter().zip(&before).all(|(now, before)| now > before));
         both.iter().for_each(|member| member.signal(Signal::TERM));
         let [continued, other] = both.map(Running::end);
         let times = fenced(&continued.stderr, &flow);

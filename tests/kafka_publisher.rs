@@ -136,6 +136,9 @@ fn an_unreachable_broker_is_named_within_seconds() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
+/// Above every letter.
+const EVERYTHING: NextOffset = NextOffset(i64::MAX);
+
 #[test]
 fn a_dead_letter_tells_where_it_comes_from_and_why() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -144,32 +147,24 @@ fn a_dead_letter_tells_where_it_comes_from_and_why() {
     let source = TopicPartition::new("stock_topic.A", 3);
     let payload = vec![b'y'; KEPT_BYTES + 1];
     let late_by = Some(Span::from_micros(250));
-    letters
-        .send(&DeadLetter { reason: "late", source: &source, offset: 42, late_by, key: Some(b"A"), payload: b"x" })
-        .unwrap();
-    letters
-        .send(&DeadLetter {
-            reason: "malformed",
-            source: &source,
-            offset: 43,
-            late_by: None,
-            key: None,
-            payload: &payload,
-        })
-        .unwrap();
+    letters.send(&DeadLetter { late_by, key: Some(b"A"), ..DeadLetter::new("late", &source, 42, b"x") }).unwrap();
+    letters.send(&DeadLetter { suppressed: 12, ..DeadLetter::new("malformed", &source, 43, &payload) }).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while !letters.acknowledged(&source) {
+    while !letters.settled(&source, EVERYTHING) {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(letters.counts(&source), Deliveries { sent: 2, acknowledged: 2, failed: 0 });
-    assert!(letters.acknowledged(&TopicPartition::new("other", 0)), "a partition without letters waits for none");
+    assert!(
+        letters.settled(&TopicPartition::new("other", 0), EVERYTHING),
+        "a partition without letters waits for none"
+    );
 
     let read = read_with_headers(broker.bootstrap_servers(), 2);
     let common = "source_topic=stock_topic.A source_partition=3 source_offset";
     assert_eq!(read[0].0, format!("reason=late {common}=42 late_by_us=250"));
     assert_eq!((read[0].1.as_deref(), read[0].2), (Some(b"A".as_slice()), 1));
-    assert_eq!(read[1].0, format!("reason=malformed {common}=43 cut_from_bytes={}", KEPT_BYTES + 1));
+    assert_eq!(read[1].0, format!("reason=malformed {common}=43 cut_from_bytes={} suppressed=12", KEPT_BYTES + 1));
     assert_eq!((read[1].1.as_deref(), read[1].2), (None, KEPT_BYTES));
 }
 
@@ -201,15 +196,16 @@ fn read_with_headers(bootstrap: &str, count: usize) -> Vec<(String, Option<Vec<u
 fn letters_wait_in_bounded_memory_while_the_broker_is_away() {
     let letters = DeadLetters::connect(&settings(), NOWHERE).unwrap();
     let source = TopicPartition::new("t", 0);
-    let letter = DeadLetter { reason: "future", source: &source, offset: 1, late_by: None, key: None, payload: b"x" };
+    let letter = DeadLetter::new("future", &source, 1, b"x");
     let taken = (0..20_000).take_while(|_| letters.send(&letter).is_ok()).count();
     assert_eq!(taken, 10_000);
     assert_eq!(letters.send(&letter), Err(LetterNotTaken));
     assert_eq!(letters.counts(&source).sent, 10_000);
-    assert!(!letters.acknowledged(&source));
+    assert!(!letters.settled(&source, EVERYTHING));
+    assert!(letters.settled(&source, NextOffset(1)), "a commit does not wait for letters above its cut");
     assert!(letters.flush(Duration::from_millis(50)).is_err());
     letters.forget(&source);
-    assert!(letters.acknowledged(&source));
+    assert!(letters.settled(&source, EVERYTHING));
 }
 
 #[test]
@@ -220,13 +216,12 @@ fn a_letter_that_the_broker_refused_is_sent_again_until_it_arrives() {
     cluster.request_errors(RDKafkaApiKey::Produce, &[refusal, refusal]);
     let letters = DeadLetters::connect(&settings(), &cluster.bootstrap_servers()).unwrap();
     let source = TopicPartition::new("t", 0);
-    let letter =
-        DeadLetter { reason: "late", source: &source, offset: 7, late_by: None, key: Some(b"K"), payload: b"x" };
+    let letter = DeadLetter { key: Some(b"K"), ..DeadLetter::new("late", &source, 7, b"x") };
     letters.send(&letter).unwrap();
     let refused = letters.flush(PATIENCE).unwrap_err();
     assert_eq!(refused, NotFlushed { in_flight: 0, failed: 1 });
     let deadline = Instant::now() + PATIENCE;
-    while !letters.acknowledged(&source) {
+    while !letters.settled(&source, EVERYTHING) {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }

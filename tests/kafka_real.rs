@@ -158,11 +158,10 @@ fn dead_letters_arrive() {
     let source = filled(&bootstrap, &settings, 0);
     let letters = DeadLetters::connect(&settings, &bootstrap).unwrap();
     for offset in 0..500 {
-        let letter = DeadLetter { reason: "late", source: &source, offset, late_by: None, key: None, payload: b"x" };
-        letters.send(&letter).unwrap();
+        letters.send(&DeadLetter::new("late", &source, offset, b"x")).unwrap();
     }
     letters.flush(PATIENCE).unwrap();
-    assert!(letters.acknowledged(&source));
+    assert!(letters.settled(&source, NextOffset(500)));
     let dead = TopicPartition::new(&settings.dead_letter_topic, 0);
     assert_eq!(last_ticks(&settings, &bootstrap, &dead, 1000).unwrap().len(), 500);
 }

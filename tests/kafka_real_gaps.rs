@@ -135,23 +135,40 @@ async fn f13_retention_that_overtakes_the_resume_offset_is_refused_or_recorded(#
     real.assert_lake_is_right();
 }
 
+#[rstest::rstest]
+#[case::and_is_refused("stop", "cooperative-sticky")]
+#[case::and_is_recorded("record", "cooperative-sticky")]
+#[case::and_is_recorded_by_ranges("record", "range")]
 #[actix::test]
-async fn f13_retention_that_overtakes_the_reading_ends_it_and_the_next_start_says_what_is_lost() {
+async fn f13_retention_overtakes_the_reading(#[case] on_gap: &str, #[case] strategy: &str) {
     let Some(mut real) = RealFlow::new() else { return };
     real.publish(200);
     let before = commits(&real.flow.lake());
-    let mut running = real.program(&["run"]).start();
+    let strategy = format!("{{ \"partition.assignment.strategy\" = \"{strategy}\" }}");
+    let run = real.program(&["run"]).env("STOCKSTREAM__KAFKA__ON_GAP", on_gap);
+    let mut running = run.env("STOCKSTREAM__KAFKA__PROPERTIES", &strategy).start();
     let lake = real.flow.lake();
     running.until("the ticks are read", || commits(&lake) > before + 4);
     running.signal(Signal::STOP);
-    real.publish(200);
+    // The broker answers the question that is waiting for records with the first; what follows is not asked for yet.
+    real.publish(1);
+    real.publish(199);
     real.delete_below(300).await;
     running.signal(Signal::CONT);
-    running.end().refused(1, &["no longer holds offset", "deleted ticks before they were read"]);
-    let resume = real.checkpoint().resume;
-    let refused = real.program(&["run", "--until-end"]).run();
-    refused.refused(1, &[&format!("from offset {resume}"), "begins at 300"]);
-    real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", "record").run().summary();
+    running.until_said("no longer holds offset", 1);
+    if on_gap == "stop" {
+        running.end().refused(1, &["begins at 300", "kafka.on_gap = \"record\""]);
+        let resume = real.checkpoint().resume;
+        let refused = real.program(&["run", "--until-end"]).run();
+        refused.refused(1, &[&format!("from offset {resume}"), "begins at 300"]);
+        real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", "record").run().summary();
+    } else {
+        running.until_said("the lake records the gap", 1);
+        running.until("bars come from behind the gap", || checkpoints(&lake)[&real.partition()].cut.0 > 300);
+        running.signal(Signal::TERM);
+        running.end().summary();
+    }
+    assert_eq!(real.checkpoint().gaps.iter().map(|gap| gap.to.0).collect::<Vec<_>>(), [300]);
     real.assert_lake_is_right();
 }
 

@@ -3,9 +3,13 @@
 mod kafka_support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_support::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
 use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start, TakeRefused};
@@ -94,13 +98,13 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
 fn a_partition_that_is_not_taken_is_not_read_also_not_after_a_resume() {
     let (broker, publisher) = broker(&["t"]);
     publish_numbers(&publisher, "t", 0..5);
-    let take = |_: &TopicPartition, _| Err(TakeRefused("the lake is another's".into()));
+    let take = |_: &TopicPartition, _| Err(TakeRefused::ForGood("the lake is another's".into()));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], Box::new(take));
     reader.until(|seen| !seen.is_empty());
     reader.source.resume();
     publish_numbers(&publisher, "t", 5..10);
     (0..20).for_each(|_| reader.poll());
-    let reason = TakeRefused("the lake is another's".into());
+    let reason = TakeRefused::ForGood("the lake is another's".into());
     let partition = TopicPartition::new("t", 0);
     assert_eq!(reader.seen, [Seen::Error(SourceError::Refused { partition, reason })]);
     reader.close();
@@ -163,6 +167,73 @@ fn a_partition_that_is_assigned_during_a_pause_waits_for_the_resume() {
     reader.source.resume();
     reader.until(|seen| seen.contains(&Seen::End(partition.clone(), NextOffset(100))));
     assert_eq!(reader.offsets(&partition), (0..100).collect::<Vec<_>>());
+    reader.close();
+}
+
+#[test]
+fn a_restarted_partition_begins_anew_and_the_others_do_not_notice_cooperatively() {
+    a_restarted_partition_begins_anew("cooperative-sticky");
+}
+
+#[test]
+fn a_restarted_partition_begins_anew_and_the_others_do_not_notice_by_ranges() {
+    a_restarted_partition_begins_anew("range");
+}
+
+/// Again and again, with records of the old position fetched already, and with everything paused now and then.
+fn a_restarted_partition_begins_anew(strategy: &str) {
+    const RECORDS: i64 = 20_000;
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut settings = settings();
+    settings.properties.insert("partition.assignment.strategy".into(), strategy.into());
+    let (broker, publisher) = broker(&["again", "other"]);
+    ["again", "other"].iter().for_each(|topic| publish_numbers(&publisher, topic, 0..RECORDS));
+    let [again, other] = ["again", "other"].map(|topic| TopicPartition::new(topic, 0));
+    let start = Arc::new(AtomicI64::new(0));
+    let (wanted, from) = (again.clone(), start.clone());
+    let take = move |partition: &TopicPartition, _| {
+        Ok(Start::at(NextOffset(if *partition == wanted { from.load(Ordering::SeqCst) } else { 0 })))
+    };
+    let mut reader = Reader::new(&settings, broker.bootstrap_servers(), &["again", "other"], Box::new(take));
+    reader.until(|seen| seen.iter().any(|seen| matches!(seen, Seen::Record { .. })));
+    for restart in 0..25 {
+        let read = reader.offsets(&again);
+        let position = read.last().map_or(0, |last| last + 1);
+        start.store(random.random_range(0..=position), Ordering::SeqCst);
+        let paused = random.random_bool(0.3);
+        reader.source.hold(&again);
+        if paused {
+            reader.source.pause();
+        }
+        if random.random_bool(0.5) {
+            (0..3).for_each(|_| reader.poll());
+            assert_eq!(reader.offsets(&again), read, "seed {seed}, {restart}: nothing while it is held");
+        }
+        reader.source.restart(&again).unwrap();
+        if paused {
+            reader.poll();
+            reader.source.resume();
+        }
+        let more = random.random_range(1..1_500);
+        let first = start.load(Ordering::SeqCst);
+        let end = (first + more).min(RECORDS);
+        let begun = read.len();
+        let deadline = Instant::now() + PATIENCE;
+        while reader.offsets(&again).len() < begun + usize::try_from(end - first).unwrap() {
+            assert!(Instant::now() < deadline, "seed {seed}, {restart}: {:?}", &reader.offsets(&again)[begun..]);
+            let seen = &mut reader.seen;
+            reader.source.poll(200, Duration::from_millis(50), &mut |event| seen.push(event.into()));
+        }
+        let read = reader.offsets(&again);
+        let new = &read[begun..];
+        assert_eq!(new, (first..first + new.len() as i64).collect::<Vec<_>>(), "seed {seed}, {restart}");
+    }
+    let ends = [&again, &other].map(|partition| Seen::End(partition.clone(), NextOffset(RECORDS)));
+    reader.until(|seen| ends.iter().all(|end| seen.contains(end)));
+    assert_eq!(reader.offsets(&other), (0..RECORDS).collect::<Vec<_>>());
+    assert_eq!(owned(&reader.seen).len(), 2, "assigned once and never revoked");
     reader.close();
 }
 

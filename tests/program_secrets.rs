@@ -115,13 +115,14 @@ impl<T: Debug> Probe<T> {
 
 #[test]
 fn what_holds_secrets_cannot_be_printed_for_debugging() {
-    assert!(Probe::<String>::HAS_DEBUG);
     let printable = [
+        // One that can be, to show that the question is answered.
+        Probe::<String>::HAS_DEBUG,
         Probe::<Settings>::HAS_DEBUG,
         Probe::<KafkaSettings>::HAS_DEBUG,
         Probe::<SecuritySettings>::HAS_DEBUG,
         Probe::<Loaded>::HAS_DEBUG,
         Probe::<Sources>::HAS_DEBUG,
     ];
-    assert_eq!(printable, [false; 5]);
+    assert_eq!(printable, [true, false, false, false, false, false]);
 }

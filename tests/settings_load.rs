@@ -78,6 +78,7 @@ fn without_any_source_the_documented_defaults_hold() {
     assert_eq!((settings.lake.dir.as_path(), settings.lake.commit_every), (Path::new("lake"), 100_000));
     assert_eq!(settings.lake.compression, Compression::Zstd);
     assert_eq!(settings.supervision.drain_timeout, seconds(30));
+    assert_eq!(settings.supervision.stuck_after, seconds(120));
     assert_eq!((settings.log.level.as_str(), settings.log.format), ("info", LogFormat::Text));
 
     let aapl = &settings.stocks[0];
@@ -232,6 +233,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("lake.compression", "snappy"),
     ("lake.commit_every", "1"),
     ("supervision.drain_timeout", "1m"),
+    ("supervision.stuck_after", "30s"),
     ("log.level", "warn,stockstream=debug"),
     ("log.format", "json"),
     ("stocks", r#"[{ symbol = "NVDA", initial_price = 120 }]"#),

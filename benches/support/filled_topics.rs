@@ -19,6 +19,9 @@ use super::work::{KEYED_PARTITIONS, Work};
 /// How long the broker may take to acknowledge the last ticks.
 const FLUSH: Duration = Duration::from_secs(60);
 
+/// As long as a tick, and none: found out at its last field.
+const BAD: &[u8] = b"2024-01-01 00:00:00,AAPL,-100.123";
+
 /// Where the ticks are.
 pub enum Broker {
     /// A running cluster at this address.
@@ -36,6 +39,15 @@ impl Broker {
     }
 }
 
+/// What topics are filled with.
+#[derive(Clone, Copy)]
+pub struct Content {
+    pub layout: Layout,
+    pub ticks: usize,
+    /// Malformed records behind each tick.
+    pub bad_per_tick: usize,
+}
+
 /// Topics of their own for one contest.
 pub struct FilledTopics<'a> {
     pub broker: &'a Broker,
@@ -50,6 +62,15 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker refuses or does not answer.
     pub fn fill(broker: &'a Broker, layout: Layout, ticks: usize, dir: &Path) -> Result<Self> {
+        Self::fill_with(broker, Content { layout, ticks, bad_per_tick: 0 }, dir)
+    }
+
+    /// The same with bad records among the ticks.
+    ///
+    /// # Errors
+    /// When the broker refuses or does not answer.
+    pub fn fill_with(broker: &'a Broker, content: Content, dir: &Path) -> Result<Self> {
+        let Content { layout, ticks, bad_per_tick } = content;
         let mut work = Work::new(layout);
         let settings_file = dir.join("settings.toml");
         let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
@@ -70,6 +91,9 @@ impl<'a> FilledTopics<'a> {
             };
             let key = line.symbol.as_str().as_bytes();
             publish(&publisher, &Outgoing { topic: &topic, partition, key, payload: line.payload })?;
+            for _ in 0..bad_per_tick {
+                publish(&publisher, &Outgoing { topic: &topic, partition, key, payload: BAD })?;
+            }
         }
         publisher.flush(FLUSH)?;
         let topics = match layout {

@@ -1,24 +1,29 @@
 //! Commits closed bars: collects the answers to a barrier, makes its commits, appends them to the partition's chain.
 //!
-//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full or fails is waited for; nothing prepared is
-//! lost meanwhile, and the consumer, whose barrier stays unanswered, stops reading on.
+//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full is waited for; nothing prepared is lost
+//! meanwhile, and the consumer, whose barrier stays unanswered, stops reading on. After any other failure the partition is dropped
+//! and restarted: what was begun may be half done.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 use crate::fail_points::Place;
 use crate::market::barrier::{Assembly, Barrier};
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
-use crate::messages::lifecycle::{PipelineFailed, ReportSummary};
-use crate::messages::ownership::{PartitionLost, PartitionTaken, RestoreIndicators};
-use crate::run_summary::RunSummary;
+use crate::messages::lifecycle::ReportSummary;
+use crate::messages::ownership::{
+    PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
+};
+use crate::run_summary::{Latencies, RunSummary};
 use crate::storage::{Chain, CommitError};
+use crate::supervision::{RestartReason, guarded};
 
 /// Wait between two tries when the disk refuses: first and longest.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -28,15 +33,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How many files the indicator engine may be behind before commits wait for it.
 const FEATURES_BEHIND: usize = 64;
 
-/// Whether the broker has acknowledged every dead letter of a partition: it must have before a commit counts them.
-pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition) -> bool + Send>;
+/// Whether the broker has acknowledged every dead letter of a partition below a cut: it must have before a commit counts them.
+pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition, NextOffset) -> bool + Send>;
 
 /// To whom the writer speaks.
 pub struct WriterOutputs {
     pub restore: Recipient<RestoreIndicators>,
     pub bars: Recipient<BarsCommitted>,
     pub lost: Recipient<PartitionLost>,
-    pub failed: Recipient<PipelineFailed>,
+    pub restart: Recipient<RestartPartition>,
 }
 
 pub struct BarWriter {
@@ -44,6 +49,7 @@ pub struct BarWriter {
     settled: DeadLettersSettled,
     partitions: HashMap<TopicPartition, Owned>,
     summary: RunSummary,
+    latencies: Latencies,
 }
 
 /// A partition that is ours.
@@ -54,6 +60,8 @@ struct Owned {
     checkpoint: Checkpoint,
     skipped_replayed: u64,
     stage: Stage,
+    /// When its newest barrier was opened.
+    opened: Instant,
     retry_after: Duration,
     features: FeatureProgress,
     reply_to: Recipient<BarrierCommitted>,
@@ -96,13 +104,19 @@ struct CommitOn(TopicPartition, Epoch);
 enum Stopped {
     /// For now: go on after this long.
     Wait(Duration),
-    Fenced,
-    Failed(String),
+    /// For this owner.
+    For(RestartReason),
 }
 
 impl BarWriter {
     pub fn new(outputs: WriterOutputs, settled: DeadLettersSettled) -> Self {
-        Self { outputs, settled, partitions: HashMap::new(), summary: RunSummary::default() }
+        Self {
+            outputs,
+            settled,
+            partitions: HashMap::new(),
+            summary: RunSummary::default(),
+            latencies: Latencies::default(),
+        }
     }
 
     fn owned(&mut self, partition: &TopicPartition, epoch: Epoch) -> Option<&mut Owned> {
@@ -112,19 +126,29 @@ impl BarWriter {
     fn commit_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
         let Some(owned) = self.partitions.get_mut(partition) else { return };
         let epoch = owned.epoch;
-        let outcome = owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary);
-        match outcome {
+        let outcome = guarded(|| owned.commit_all(&self.outputs.bars, &self.settled, &mut self.summary));
+        match outcome.unwrap_or_else(|panic| Err(Stopped::For(panic))) {
             Ok(None) => {}
-            Ok(Some(committed)) => owned.reply_to.do_send(committed),
+            Ok(Some(committed)) => {
+                self.latencies.add(owned.opened.elapsed());
+                owned.reply_to.do_send(committed);
+            }
             Err(Stopped::Wait(after)) => {
                 ctx.notify_later(CommitOn(partition.clone(), epoch), after);
             }
-            Err(Stopped::Fenced) => {
-                warn!(%partition, "fenced: another process has taken this partition; what it commits counts");
-                self.partitions.remove(partition);
-            }
-            Err(Stopped::Failed(reason)) => self.outputs.failed.do_send(PipelineFailed(reason)),
+            Err(Stopped::For(reason)) => self.give_up(partition, epoch, reason),
         }
+    }
+
+    /// What was begun may be half done: only who takes the partition anew can tell.
+    fn give_up(&mut self, partition: &TopicPartition, epoch: Epoch, reason: RestartReason) {
+        if matches!(reason, RestartReason::Fenced) {
+            // Said here: the group may have told the consumer already that the partition is gone.
+            warn!(%partition, "fenced: another process has taken this partition, what it commits counts");
+        }
+        self.partitions.remove(partition);
+        self.outputs.lost.do_send(PartitionLost { partition: partition.clone(), epoch });
+        self.outputs.restart.do_send(RestartPartition { partition: partition.clone(), epoch, reason });
     }
 }
 
@@ -138,21 +162,23 @@ impl Owned {
     ) -> Result<Option<BarrierCommitted>, Stopped> {
         self.prepare()?;
         let Stage::Committing(barrier, commits) = &mut self.stage else { return Ok(None) };
-        if !settled(&barrier.partition) || self.features.is_far_behind() {
+        if !settled(&barrier.partition, barrier.checkpoint.cut) || self.features.is_far_behind() {
             return Err(Stopped::Wait(LOOK_AGAIN));
         }
         while let Some(commit) = commits.front() {
             Place::WriterCommit.reached();
             let published = match self.chain.commit(commit) {
                 Ok(published) => published,
-                Err(CommitError::Fenced) => return Err(Stopped::Fenced),
+                Err(CommitError::Fenced) => return Err(Stopped::For(RestartReason::Fenced)),
                 Err(CommitError::Storage(error)) if error.is_retriable() => {
                     let after = self.retry_after;
                     self.retry_after = (after * 2).min(RETRY_LONGEST);
                     warn!(%error, "commit not possible now, nothing is lost; trying again in {after:?}");
                     return Err(Stopped::Wait(after));
                 }
-                Err(CommitError::Storage(error)) => return Err(Stopped::Failed(error.to_string())),
+                Err(CommitError::Storage(error)) => {
+                    return Err(Stopped::For(RestartReason::Storage(error.to_string())));
+                }
             };
             self.retry_after = RETRY_FIRST;
             let replayed = barrier.skipped_replayed - self.skipped_replayed;
@@ -191,7 +217,7 @@ impl Owned {
         let barrier = assembly.barrier().clone();
         let commits = assembly
             .into_commits(self.checkpoint.counters.in_bars)
-            .map_err(|broken| Stopped::Failed(broken.to_string()))?;
+            .map_err(|broken| Stopped::For(RestartReason::Broken(broken.to_string())))?;
         self.stage = Stage::Committing(barrier, commits.into());
         Ok(())
     }
@@ -211,6 +237,7 @@ impl Handler<PartitionTaken> for BarWriter {
             checkpoint: taken.checkpoint,
             skipped_replayed: 0,
             stage: Stage::Idle,
+            opened: Instant::now(),
             retry_after: RETRY_FIRST,
             chain: taken.chain,
             reply_to: taken.reply_to,
@@ -239,6 +266,7 @@ impl Handler<BarrierOpened> for BarWriter {
     fn handle(&mut self, BarrierOpened(barrier): BarrierOpened, ctx: &mut Self::Context) {
         if let Some(owned) = self.owned(&barrier.partition, barrier.epoch) {
             owned.stage = Stage::Collecting(Assembly::new(barrier.clone()));
+            owned.opened = Instant::now();
             self.commit_on(&barrier.partition, ctx);
         }
     }
@@ -253,9 +281,13 @@ impl Handler<WindowsAnswered> for BarWriter {
         if assembly.barrier().checkpoint.cut != answered.cut {
             return;
         }
-        assembly.answer(answered.answer);
-        if assembly.is_complete() {
-            self.commit_on(&answered.partition, ctx);
+        match guarded(|| {
+            assembly.answer(answered.answer);
+            assembly.is_complete()
+        }) {
+            Ok(true) => self.commit_on(&answered.partition, ctx),
+            Ok(false) => {}
+            Err(panic) => self.give_up(&answered.partition, answered.epoch, panic),
         }
     }
 }
@@ -281,11 +313,26 @@ impl Handler<FeaturesPublished> for BarWriter {
     }
 }
 
+impl Handler<PartitionRestarts> for BarWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: PartitionRestarts, _: &mut Self::Context) {
+        self.summary.restarts += 1;
+    }
+}
+
 impl Handler<ReportSummary> for BarWriter {
     type Result = MessageResult<ReportSummary>;
 
     fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.summary)
+        let latency = self.latencies.summary();
+        info!(
+            median = latency.median,
+            p99 = latency.p99,
+            longest = latency.longest,
+            "seconds from barrier to published"
+        );
+        MessageResult(RunSummary { latency, ..self.summary })
     }
 }
 

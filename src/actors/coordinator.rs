@@ -7,6 +7,7 @@ mod reload;
 mod start_points;
 mod stopping;
 mod turn;
+mod window_thread;
 mod wiring;
 
 use std::io::BufRead;
@@ -26,6 +27,7 @@ use crate::messages::lifecycle::{
     DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil, ReplayPublished, ReplayedFile, StopProducing,
 };
 use crate::messages::live::ShowStocks;
+use crate::messages::ownership::RestartPartition;
 use crate::messages::stocks::FollowStocks;
 use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings};
@@ -187,8 +189,16 @@ impl Coordinator {
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if let Some(dead) = self.pipeline.as_ref().and_then(Pipeline::dead_actor) {
+        let Some(pipeline) = &mut self.pipeline else { return };
+        if let Some(dead) = pipeline.dead_actor() {
             let reason = format!("the actor {dead} died; this is a defect, the log above says where");
+            ctx.notify(PipelineFailed(reason));
+        }
+        let silent = pipeline.writer_pulse.silent_for();
+        if silent >= self.settings.supervision.stuck_after {
+            let reason = format!(
+                "the writer has been stuck for {silent:.0?}: the disk of the lake does not answer; what is committed is right"
+            );
             ctx.notify(PipelineFailed(reason));
         }
     }
@@ -238,6 +248,16 @@ impl Handler<Drained> for Coordinator {
             let _told = drained.send(());
         }
         self.stop(None, ctx);
+    }
+}
+
+impl Handler<RestartPartition> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, restart: RestartPartition, _: &mut Self::Context) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.stages.consumer.do_send(restart);
+        }
     }
 }
 

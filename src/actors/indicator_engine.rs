@@ -12,9 +12,10 @@ use tracing::warn;
 use crate::fail_points::Place;
 use crate::market::checkpoint::{Epoch, TopicPartition};
 use crate::messages::commits::{BarsCommitted, FeaturesComputed, FeaturesPublished};
-use crate::messages::lifecycle::{PipelineFailed, SaveIndicators};
-use crate::messages::ownership::{PartitionLost, RestoreIndicators};
+use crate::messages::lifecycle::SaveIndicators;
+use crate::messages::ownership::{PartitionLost, RestartPartition, RestoreIndicators};
 use crate::storage::{FeatureFlow, FeatureProgress, Lake, StorageError};
+use crate::supervision::{RestartReason, guarded};
 
 /// Wait between two tries when the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,23 +23,22 @@ const RETRY: Duration = Duration::from_secs(1);
 /// To whom the engine speaks.
 pub struct EngineOutputs {
     pub computed: Recipient<FeaturesComputed>,
-    pub failed: Recipient<PipelineFailed>,
+    pub restart: Recipient<RestartPartition>,
 }
 
 pub struct IndicatorEngine {
     lake: Lake,
     outputs: EngineOutputs,
     partitions: HashMap<TopicPartition, Tracked>,
-    /// To be restored as soon as the disk allows, in this epoch.
-    restoring: HashMap<TopicPartition, Epoch>,
+    /// To be restored: as soon as the disk allows, or when the partition has restarted, at the latest before the end.
+    restoring: HashMap<TopicPartition, RestoreIndicators>,
 }
 
 /// The indicators of one partition.
 struct Tracked {
-    partition: TopicPartition,
-    epoch: Epoch,
     flow: FeatureFlow,
-    reply_to: Recipient<FeaturesPublished>,
+    /// How to begin anew.
+    restore: RestoreIndicators,
 }
 
 /// Go on with what is waiting.
@@ -58,23 +58,29 @@ impl IndicatorEngine {
 
     fn publish_on(&mut self, partition: &TopicPartition, ctx: &mut Context<Self>) {
         let Some(tracked) = self.partitions.get_mut(partition) else { return };
-        match tracked.publish_all(&self.outputs) {
-            Ok(()) => {}
-            Err(error) if error.is_retriable() => {
+        match guarded(|| tracked.publish_all(&self.outputs)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_retriable() => {
                 warn!(%error, "features not possible now, nothing is lost; trying again in {RETRY:?}");
-                ctx.notify_later(PublishOn(partition.clone(), tracked.epoch), RETRY);
+                ctx.notify_later(PublishOn(partition.clone(), tracked.restore.epoch), RETRY);
             }
-            Err(error) => self.outputs.failed.do_send(PipelineFailed(error.to_string())),
+            Ok(Err(error)) => self.give_up(partition, RestartReason::Storage(error.to_string())),
+            Err(panic) => self.give_up(partition, panic),
         }
     }
 
     fn restore(&self, restore: &RestoreIndicators) -> Result<Tracked, StorageError> {
-        Ok(Tracked {
-            partition: restore.partition.clone(),
-            epoch: restore.epoch,
-            flow: FeatureFlow::restore(&self.lake, &restore.partition)?,
-            reply_to: restore.reply_to.clone(),
-        })
+        Ok(Tracked { flow: FeatureFlow::restore(&self.lake, &restore.partition)?, restore: restore.clone() })
+    }
+
+    /// What was being computed is made from the lake again when the partition has restarted.
+    fn give_up(&mut self, partition: &TopicPartition, reason: RestartReason) {
+        if let Some(tracked) = self.partitions.remove(partition) {
+            self.restoring.insert(partition.clone(), tracked.restore);
+        }
+        if let Some(RestoreIndicators { epoch, .. }) = self.restoring.get(partition) {
+            self.outputs.restart.do_send(RestartPartition { partition: partition.clone(), epoch: *epoch, reason });
+        }
     }
 }
 
@@ -83,8 +89,8 @@ impl Tracked {
     fn publish_all(&mut self, outputs: &EngineOutputs) -> Result<(), StorageError> {
         let computed = |rows: &_| outputs.computed.do_send(FeaturesComputed(Clone::clone(rows)));
         let FeatureProgress { published, saved, rows } = self.flow.publish_all(computed)?;
-        let (partition, epoch) = (self.partition.clone(), self.epoch);
-        self.reply_to.do_send(FeaturesPublished { partition, epoch, published, saved, rows });
+        let RestoreIndicators { partition, epoch, reply_to } = self.restore.clone();
+        reply_to.do_send(FeaturesPublished { partition, epoch, published, saved, rows });
         Ok(())
     }
 }
@@ -98,7 +104,7 @@ impl Handler<RestoreIndicators> for IndicatorEngine {
 
     fn handle(&mut self, restore: RestoreIndicators, ctx: &mut Self::Context) {
         self.partitions.remove(&restore.partition);
-        self.restoring.insert(restore.partition.clone(), restore.epoch);
+        self.restoring.insert(restore.partition.clone(), restore.clone());
         self.handle(RestoreOn(restore), ctx);
     }
 }
@@ -107,21 +113,22 @@ impl Handler<RestoreOn> for IndicatorEngine {
     type Result = ();
 
     fn handle(&mut self, RestoreOn(restore): RestoreOn, ctx: &mut Self::Context) {
-        if self.restoring.get(&restore.partition) != Some(&restore.epoch) {
+        if self.restoring.get(&restore.partition).is_none_or(|wanted| wanted.epoch != restore.epoch) {
             return;
         }
-        match self.restore(&restore) {
-            Ok(tracked) => {
+        match guarded(|| self.restore(&restore)) {
+            Ok(Ok(tracked)) => {
                 self.restoring.remove(&restore.partition);
                 self.partitions.insert(restore.partition.clone(), tracked);
                 self.publish_on(&restore.partition, ctx);
             }
             // An entry that was listed is gone when an owner of before, who does not know it yet, has let go of it.
-            Err(error) if error.is_retriable() || matches!(error, StorageError::Missing { .. }) => {
+            Ok(Err(error)) if error.is_retriable() || matches!(error, StorageError::Missing { .. }) => {
                 warn!(%error, "indicators cannot be restored now; trying again in {RETRY:?}");
                 ctx.notify_later(RestoreOn(restore), RETRY);
             }
-            Err(error) => self.outputs.failed.do_send(PipelineFailed(error.to_string())),
+            Ok(Err(error)) => self.give_up(&restore.partition, RestartReason::Storage(error.to_string())),
+            Err(panic) => self.give_up(&restore.partition, panic),
         }
     }
 }
@@ -132,15 +139,21 @@ impl Handler<BarsCommitted> for IndicatorEngine {
     fn handle(&mut self, committed: BarsCommitted, ctx: &mut Self::Context) {
         let partition = &committed.file.partition;
         // Before the state is restored there is nothing to add to: the restore reads this file from the chain.
-        let Some(tracked) = self.partitions.get_mut(partition).filter(|tracked| tracked.epoch == committed.epoch)
+        let Some(tracked) =
+            self.partitions.get_mut(partition).filter(|tracked| tracked.restore.epoch == committed.epoch)
         else {
             return;
         };
-        Place::EngineCompute.reached();
-        let idle = tracked.flow.is_idle();
-        tracked.flow.take_in(committed.file.number, &committed.rows);
-        if idle {
-            self.publish_on(partition, ctx);
+        let computed = guarded(|| {
+            Place::EngineCompute.reached();
+            let was_idle = tracked.flow.is_idle();
+            tracked.flow.take_in(committed.file.number, &committed.rows);
+            was_idle
+        });
+        match computed {
+            Ok(true) => self.publish_on(partition, ctx),
+            Ok(false) => {}
+            Err(panic) => self.give_up(partition, panic),
         }
     }
 }
@@ -149,7 +162,7 @@ impl Handler<PublishOn> for IndicatorEngine {
     type Result = ();
 
     fn handle(&mut self, PublishOn(partition, epoch): PublishOn, ctx: &mut Self::Context) {
-        if self.partitions.get(&partition).is_some_and(|tracked| tracked.epoch == epoch) {
+        if self.partitions.get(&partition).is_some_and(|tracked| tracked.restore.epoch == epoch) {
             self.publish_on(&partition, ctx);
         }
     }
@@ -159,10 +172,10 @@ impl Handler<PartitionLost> for IndicatorEngine {
     type Result = ();
 
     fn handle(&mut self, lost: PartitionLost, _: &mut Self::Context) {
-        if self.partitions.get(&lost.partition).is_some_and(|tracked| tracked.epoch == lost.epoch) {
+        if self.partitions.get(&lost.partition).is_some_and(|tracked| tracked.restore.epoch == lost.epoch) {
             self.partitions.remove(&lost.partition);
         }
-        if self.restoring.get(&lost.partition) == Some(&lost.epoch) {
+        if self.restoring.get(&lost.partition).is_some_and(|restore| restore.epoch == lost.epoch) {
             self.restoring.remove(&lost.partition);
         }
     }
@@ -172,6 +185,10 @@ impl Handler<SaveIndicators> for IndicatorEngine {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: SaveIndicators, _: &mut Self::Context) -> Self::Result {
+        for restore in std::mem::take(&mut self.restoring).into_values() {
+            let tracked = self.restore(&restore).map_err(|e| e.to_string())?;
+            self.partitions.insert(restore.partition, tracked);
+        }
         for tracked in self.partitions.values_mut() {
             tracked.publish_all(&self.outputs).and_then(|()| tracked.flow.save()).map_err(|e| e.to_string())?;
         }

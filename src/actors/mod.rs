@@ -8,6 +8,7 @@ pub mod coordinator;
 pub mod indicator_engine;
 pub mod live_feed;
 pub mod partition_taker;
+pub mod pulse;
 pub mod replay_producer;
 pub mod tick_consumer;
 pub mod tick_producer;

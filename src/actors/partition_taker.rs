@@ -37,7 +37,12 @@ pub struct PartitionTaker {
 
 impl From<StorageError> for TakeRefused {
     fn from(error: StorageError) -> Self {
-        Self(error.to_string())
+        let text = error.to_string();
+        match error {
+            _ if error.is_retriable() => Self::ForNow(text),
+            StorageError::Io { .. } => Self::ByDisk(text),
+            _ => Self::ForGood(text),
+        }
     }
 }
 
@@ -87,14 +92,14 @@ fn start_from(
         return if is_begun_late { Ok(genesis.over_gap(log.start)) } else { within(partition, genesis, rules, log) };
     };
     if let Some(change) = changed_rule(&newest.rules, &rules.bars) {
-        return Err(TakeRefused(format!(
+        return Err(TakeRefused::ForGood(format!(
             "the lake was made with {change}: bars of two kinds must not mix; set it back in the settings, or use another lake directory"
         )));
     }
     match &rules.log {
         _ if newest.log.cluster == *cluster => within(partition, newest, rules, log),
         LogOfRun::Embedded { .. } => within(partition, newest.on_new_log(cluster), rules, log),
-        LogOfRun::Cluster { .. } => Err(TakeRefused(format!(
+        LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
         ))),
@@ -110,7 +115,7 @@ fn within(
 ) -> Result<Checkpoint, TakeRefused> {
     let Checkpoint { resume, cut, .. } = checkpoint;
     if log.end < cut {
-        return Err(TakeRefused(format!(
+        return Err(TakeRefused::ForGood(format!(
             "the lake has read {partition} up to offset {cut}, but its log ends at {}: the topic was deleted and made anew, or the cluster has lost its newest records; restore the topic, use another topic, or use another lake directory",
             log.end
         )));
@@ -118,7 +123,7 @@ fn within(
     match rules.on_gap {
         _ if resume >= log.start => Ok(checkpoint),
         OnGap::Record => Ok(checkpoint.over_gap(log.start)),
-        OnGap::Stop => Err(TakeRefused(format!(
+        OnGap::Stop => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} records that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
             log.start,
             log.start.0 - resume.0,

@@ -6,6 +6,7 @@
 mod ends;
 mod letters;
 mod owned;
+mod restarts;
 mod seldom;
 mod state;
 
@@ -22,12 +23,14 @@ use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{CloseSource, DrainStream, Drained, PipelineFailed};
 use crate::messages::live::LagMeasured;
-use crate::messages::ownership::{PartitionLost, PartitionTaken};
+use crate::messages::ownership::{PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition};
 use crate::messages::stocks::FollowStocks;
 
 pub use ends::{Ends, held_up_to};
 pub use letters::LetterBox;
 pub use owned::{IdleRule, SpawnWindow, WindowHandle};
+pub use restarts::ReplaceStuckWindows;
+use restarts::Windows;
 use state::ConsumerState;
 pub use state::TakenPartition;
 
@@ -52,6 +55,7 @@ pub struct ConsumerOutputs {
     pub drained: Recipient<Drained>,
     pub failed: Recipient<PipelineFailed>,
     pub lag: Recipient<LagMeasured>,
+    pub restarts: Recipient<PartitionRestarts>,
 }
 
 /// What the consumer goes by.
@@ -63,6 +67,9 @@ pub struct ConsumerParams {
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
     pub spawn_window: SpawnWindow,
+    pub replace_stuck_windows: ReplaceStuckWindows,
+    /// How long to wait after another process has taken a partition, before it is taken back.
+    pub after_fencing: Duration,
     /// For a drain to the end.
     pub ends: Ends,
     /// Embedded broker: how far reading is, so that producers are held back.
@@ -121,6 +128,10 @@ impl TickConsumer {
         let came = if starved && !self.paused { 0 } else { self.state.read(source.as_mut(), SLICE, SLICE_WAIT) };
         self.state.flush(&self.credits);
         self.state.advance(source.as_mut());
+        if self.state.supervise(source.as_mut()) == Windows::OnFreshThread {
+            // What is under way to the stuck ones never comes back.
+            self.credits = Credits::new(TICKS_UNDER_WAY);
+        }
         came > 0
     }
 }
@@ -172,6 +183,14 @@ impl Handler<BarrierCommitted> for TickConsumer {
         {
             source.commit_async(&committed.partition, committed.resume);
         }
+    }
+}
+
+impl Handler<RestartPartition> for TickConsumer {
+    type Result = ();
+
+    fn handle(&mut self, restart: RestartPartition, _: &mut Self::Context) {
+        self.state.restart_asked(restart);
     }
 }
 

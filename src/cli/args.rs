@@ -42,8 +42,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Check the whole lake: every bar once, in order, features equal to recomputed ones; exit code 3 if not
     ///
-    /// May run while another process writes to the lake.
-    Verify,
+    /// Every finding says what helps. May run while another process writes to the lake, unless it is to repair something.
+    Verify(VerifyArgs),
 }
 
 /// Options of every command.
@@ -96,6 +96,21 @@ pub struct ReplayArgs {
     /// Ticks of other symbols count as unknown.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub symbols: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Read the log again and compare every bar that it still gives (cluster only)
+    ///
+    /// Reads from the oldest record that the cluster keeps up to where the lake is; joins no group.
+    #[arg(long)]
+    pub against_log: bool,
+    /// Make again what can be made again from what the lake holds, and say what cannot; then check again
+    ///
+    /// Features, published files that the chain still holds, entries of the chain that are still published, leftovers. No process
+    /// may have the lake open meanwhile.
+    #[arg(long)]
+    pub repair: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -16,14 +16,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, Common, ShowArgs};
+use args::{Args, Command, Common, ShowArgs, VerifyArgs};
 use outcome::Outcome;
 use show::{ShowRequest, show};
-use verify::{Verdict, VerifyRequest, verify};
+use verify::{OtherCluster, Verdict, VerifyRequest, verify};
 
 use crate::kafka::client::check_properties;
 use crate::market::symbol::Symbol;
-use crate::settings::{Loaded, load};
+use crate::settings::{KafkaMode, Loaded, load};
 
 /// How a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(replay)) => replay::replay(&common, &replay),
         Some(Command::Check) => check::check(&common),
         Some(Command::Show(args)) => show_rows(&common, &args),
-        Some(Command::Verify) => verify_lake(&common),
+        Some(Command::Verify(args)) => verify_lake(&common, args),
     };
     outcome.report()
 }
@@ -84,15 +84,27 @@ fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {
     }
 }
 
-fn verify_lake(common: &Common) -> Outcome {
+fn verify_lake(common: &Common, args: VerifyArgs) -> Outcome {
     let settings = match settings_of(common) {
         Ok(loaded) => loaded.settings,
         Err(outcome) => return outcome,
     };
-    let request = VerifyRequest { lake: settings.lake.dir, format: common.format() };
+    if args.against_log && settings.kafka.mode == KafkaMode::Embedded {
+        return Outcome::Usage(String::from(
+            "--against-log needs the cluster that the lake was made from (kafka.mode = \"cluster\"): the log of the embedded \
+             broker ended with its process",
+        ));
+    }
+    let request = VerifyRequest {
+        lake: settings.lake.dir,
+        format: common.format(),
+        against_log: args.against_log.then_some(settings.kafka),
+        repair: args.repair.then_some(settings.lake.compression),
+    };
     match verify(&request, &mut io::stdout().lock()) {
         Ok(Verdict::Sound) => Outcome::Done,
         Ok(Verdict::Unsound) => Outcome::Unsound,
+        Err(error) if error.is::<OtherCluster>() => Outcome::Usage(error.to_string()),
         Err(error) => Outcome::Failed(format!("{error:#}")),
     }
 }

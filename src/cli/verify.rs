@@ -4,42 +4,61 @@
 //! - `dates`: the walk over the published files, date by date; `listing` finds what does not belong there.
 //! - `bars`, `features`: the rows of a file, by themselves and side by side.
 //! - `history`: what the rows before a file say about it: each window once, the indicators, the count of ticks.
-//! - `findings`: what was found, bounded.
+//! - `findings`: what was found and what helps, bounded; `report`: how it is printed.
+//! - `repair`: what was put right. That is done where it is found, look after look, until nothing more can be done.
+//! - `log`: the bars against those that the log gives; `coverage`: which of them it still gives whole.
 //!
 //! Beware: the lake may be written at the same moment. Each step looks at things in the order that makes a half-done commit
 //! recognisable as such; the reasons stand where the looking is done.
 
 mod bars;
 mod chains;
+mod coverage;
 mod dates;
 mod features;
 mod findings;
 mod history;
 mod listing;
+mod log;
+mod repair;
+mod report;
 #[cfg(test)]
 pub(super) mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
 use crate::cli::OutputFormat;
+use crate::settings::{Compression, KafkaSettings};
 use crate::storage::Lake;
 
+use chains::ChainCheck;
+use dates::Walked;
+use findings::Remedy;
+
 pub use findings::{Finding, Findings};
+pub use log::OtherCluster;
+pub use repair::{Deed, Repairs};
+pub use report::Report;
+
+/// How often a repair looks at the lake at most: each look mends what the one before made it possible to mend.
+const ROUNDS: usize = 8;
 
 /// What to verify.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VerifyRequest {
     /// Directory of the lake.
     pub lake: PathBuf,
     pub format: OutputFormat,
+    /// The cluster whose log the bars are compared with.
+    pub against_log: Option<KafkaSettings>,
+    /// Puts right what can be put right; features are written with this compression.
+    pub repair: Option<Compression>,
 }
 
 /// Whether anything was found.
@@ -49,34 +68,17 @@ pub enum Verdict {
     Unsound,
 }
 
-/// What a verification looked at and found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    pub sound: bool,
-    pub bars: u64,
-    pub feature_rows: u64,
-    /// Bars files and features files that were read.
-    pub files: u64,
-    pub stocks: usize,
-    pub partitions: usize,
-    /// Commits that a running process, or the next start, has yet to publish, or to compute the features of. Nothing is wrong
-    /// with them.
-    pub pending: usize,
-    /// Findings that are not listed: there are too many.
-    pub unlisted: usize,
-    pub findings: Vec<Finding>,
-}
-
 /// Verifies a lake and prints what was found.
 ///
 /// # Errors
-/// When there is no lake, a directory of it cannot be listed, or `out` fails. A file that cannot be read is a finding.
+/// When there is no lake, a directory of it cannot be listed, another process has it open that is to be repaired, no broker
+/// answers, or `out` fails. A file that cannot be read is a finding.
 pub fn verify(request: &VerifyRequest, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let progress = match request.format {
         OutputFormat::Text if std::io::stderr().is_terminal() => progress_bar(),
         _ => ProgressBar::hidden(),
     };
-    let report = examine(&request.lake, &progress)?;
+    let report = report_on(request, &progress)?;
     progress.finish_and_clear();
     match request.format {
         OutputFormat::Json => {
@@ -88,53 +90,76 @@ pub fn verify(request: &VerifyRequest, out: &mut dyn Write) -> anyhow::Result<Ve
     Ok(if report.sound { Verdict::Sound } else { Verdict::Unsound })
 }
 
-fn examine(root: &Path, progress: &ProgressBar) -> anyhow::Result<Report> {
-    let lake = Lake::open_read_only(root)?;
+fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<Report> {
+    let root = &request.lake;
+    // before anything is changed or hours are spent
+    let log = request.against_log.as_ref().map(|kafka| log::connect(kafka, root)).transpose()?;
+    let (lake, repaired) = match request.repair {
+        Some(compression) => {
+            let lake = Lake::open_for_repair(root, compression)?;
+            let repairs = put_right(&lake, root, progress)?;
+            (lake, Some(repairs))
+        }
+        None => (Lake::open_read_only(root)?, None),
+    };
+    let Walked { mut report, mut findings, chains, cuts } = examine(&lake, root, progress, None)?;
+    for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
+        report.tell_gaps(partition, &newest.gaps, &newest.rules);
+    }
+    if let Some(log) = log {
+        let seen = log::Seen { lake: &lake, root, chains: &chains, cuts: &cuts, bars: report.bars };
+        report.against_log = Some(log.compare(&seen, progress, &mut findings)?);
+    }
+    (report.findings, report.unlisted) = findings.into_parts();
+    report.sound = report.findings.is_empty();
+    report.repaired = repaired;
+    Ok(report)
+}
+
+/// Until there is nothing more that can be done.
+fn put_right(lake: &Lake, root: &Path, progress: &ProgressBar) -> anyhow::Result<Repairs> {
+    let mut repairs = Repairs::default();
+    for _ in 0..ROUNDS {
+        let before = repairs.count();
+        examine(lake, root, progress, Some(&mut repairs))?;
+        if repairs.count() == before {
+            break;
+        }
+    }
+    Ok(repairs)
+}
+
+fn examine(
+    lake: &Lake,
+    root: &Path,
+    progress: &ProgressBar,
+    mut repairs: Option<&mut Repairs>,
+) -> anyhow::Result<Walked> {
     let mut findings = Findings::default();
+    for path in listing::state(root, &mut findings)? {
+        findings.of_file(&path, "was left half-written by a process that died", Remedy::Repair);
+        if let Some(repairs) = &mut repairs {
+            lake.sweep_temporaries()?;
+            repairs.did(&path, "removed: its writer is dead");
+        }
+    }
     // Chains first: what they hold now is published before the walk comes to it.
-    let chains = chains::check_all(&lake, root, &mut findings)?;
+    let check = ChainCheck { lake, root, findings: &mut findings, repairs: repairs.as_deref_mut() };
+    let chains = check.all()?;
     let dates = listing::dates(root, &mut findings)?;
+    progress.set_position(0);
     progress.set_length(dates.len() as u64);
-    let mut walk = dates::Walk::new(&lake, root, chains, findings);
+    let mut walk = dates::Walk::new(lake, root, (chains, findings), repairs);
     for date in &dates {
         progress.set_message(date.clone());
         walk.date(date)?;
         progress.inc(1);
     }
-    Ok(walk.finish())
+    Ok(walk.finish()?)
 }
 
 fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("verifying {msg} {wide_bar} {pos}/{len} dates")
+    let style = ProgressStyle::with_template("verifying {msg} {wide_bar} {pos}/{len}")
         .expect("the template is a constant that indicatif accepts");
     ProgressBar::new(0).with_style(style)
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in &self.findings {
-            writeln!(f, "{finding}")?;
-        }
-        if self.unlisted > 0 {
-            writeln!(f, "... and {} more findings", self.unlisted)?;
-        }
-        let found = self.findings.len() + self.unlisted;
-        if self.pending > 0 {
-            writeln!(
-                f,
-                "{} commits are not complete yet; the running process or the next start does that",
-                self.pending
-            )?;
-        }
-        writeln!(
-            f,
-            "{}: {} files, {} bars, {} feature rows, {} stocks, {} partitions, {found} findings",
-            if self.sound { "sound" } else { "NOT SOUND" },
-            self.files,
-            self.bars,
-            self.feature_rows,
-            self.stocks,
-            self.partitions,
-        )
-    }
 }

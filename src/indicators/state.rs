@@ -72,6 +72,16 @@ impl IndicatorState {
         self.last
     }
 
+    /// The indicators of a stock, if it has bars.
+    pub fn stock(&self, symbol: &Symbol) -> Option<&StockIndicators> {
+        self.stocks.get(symbol)
+    }
+
+    /// The stocks that have bars, in no order.
+    pub fn symbols(&self) -> impl Iterator<Item = &Symbol> {
+        self.stocks.keys()
+    }
+
     /// The state as bytes that [`from_bytes`](Self::from_bytes) brings back bit for bit, the same bytes for the same state.
     /// About 800 bytes a stock. They carry no checksum: who stores them adds one.
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -3,6 +3,8 @@
 //! A [`ClientConfig`] holds secrets: its `Debug` prints some of them and rdkafka's own errors repeat the refused value, so
 //! neither is ever logged. Clients are made by `create`, whose error names the property only.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
@@ -40,6 +42,13 @@ pub fn common_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfig 
     }
     apply(&mut config, settings, ClientScope::Both);
     config
+}
+
+/// How long the group puts up with a member that it does not hear of: after that the partitions are others'.
+pub fn session_timeout(settings: &KafkaSettings) -> Duration {
+    // The broker would refuse one that is no number; until then the client's own default is long enough.
+    let configured = consumer_config(settings, "").get("session.timeout.ms").and_then(|millis| millis.parse().ok());
+    Duration::from_millis(configured.unwrap_or(45_000))
 }
 
 /// For a member of the consumer group. Its offsets come from the lake, never from the group, and never from a reset.

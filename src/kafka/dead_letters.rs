@@ -1,10 +1,14 @@
 //! Ticks that are in no bar are kept in a topic of their own, with the reason.
 //!
 //! A commit waits until the letters below its cut are acknowledged, so they arrive at least once, however long the broker is
-//! away: a letter is tried until it is taken. Memory stays bounded, because new letters are refused meanwhile.
+//! away: a letter is tried until it is taken. Memory stays bounded, because new letters are refused meanwhile: the client's queue
+//! holds 10,000 letters and 16 MiB at most. Of a flood only some are sent (module `sampler`).
+
+mod letter;
+mod sampler;
+mod tally;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,25 +22,15 @@ use rustc_hash::FxHashMap;
 use super::client::{self, ClientError};
 use super::client_log::{ClientLog, Seldom};
 use super::publisher::{Deliveries, NotFlushed};
-use crate::market::checkpoint::TopicPartition;
-use crate::market::time::Span;
+use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::settings::KafkaSettings;
 
-/// Longer keys and payloads are cut to this many bytes: a broker refuses huge records, and a letter must arrive.
-pub const KEPT_BYTES: usize = 64 * 1024;
+pub use letter::{DeadLetter, KEPT_BYTES};
+pub use sampler::{Limit, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
+use tally::{Tally, Unsettled};
 
-/// A tick that is in no bar.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetter<'a> {
-    /// `late`, `malformed` or `future`.
-    pub reason: &'static str,
-    pub source: &'a TopicPartition,
-    pub offset: i64,
-    /// How far its window was behind the watermark.
-    pub late_by: Option<Span>,
-    pub key: Option<&'a [u8]>,
-    pub payload: &'a [u8],
-}
+/// How long a commit waits for its letters before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The queue is full: offer the letter again before the next commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,11 +45,10 @@ pub struct DeadLetters {
     tallies: Arc<Mutex<FxHashMap<TopicPartition, Arc<Tally>>>>,
 }
 
-/// Letters of one partition.
-#[derive(Default)]
-pub struct Tally {
-    sent: AtomicU64,
-    acknowledged: AtomicU64,
+/// What a delivery report is told apart by.
+struct Sent {
+    tally: Arc<Tally>,
+    offset: i64,
 }
 
 /// A letter that the client gave up, to be sent again.
@@ -63,7 +56,7 @@ struct Returned {
     key: Option<Vec<u8>>,
     payload: Vec<u8>,
     headers: OwnedHeaders,
-    tally: Arc<Tally>,
+    sent: Box<Sent>,
 }
 
 impl DeadLetters {
@@ -75,45 +68,42 @@ impl DeadLetters {
         Ok(Self { producer: Arc::new(producer), topic, tallies: Arc::default() })
     }
 
-    /// Takes a copy of the letter and returns at once.
+    /// Takes a copy of the letter, cut if need be, and returns at once.
     ///
     /// # Errors
-    /// When it was not taken: the tally does not know it, so offer it again before asking [`DeadLetters::acknowledged`].
+    /// When it was not taken: the tally does not know it, so offer it again before asking [`DeadLetters::settled`].
     pub fn send(&self, letter: &DeadLetter<'_>) -> Result<(), LetterNotTaken> {
         self.send_returned()?;
-        let tally = self.tally(letter.source);
-        let cut = |bytes: &'_ [u8]| bytes.len().min(KEPT_BYTES);
-        let mut record = BaseRecord::with_opaque_to(&self.topic, Arc::clone(&tally))
-            .payload(&letter.payload[..cut(letter.payload)])
-            .headers(headers(letter));
-        record.key = letter.key.map(|key| &key[..cut(key)]);
+        let (letter, tally) = (letter.cut(), self.tally(letter.source));
+        let sent = Box::new(Sent { tally: Arc::clone(&tally), offset: letter.offset });
+        let mut record =
+            BaseRecord::with_opaque_to(&self.topic, sent).payload(letter.payload).headers(kafka_headers(&letter));
+        record.key = letter.key;
         // Before the client knows the record: its acknowledgement must not overtake the count.
-        tally.sent.fetch_add(1, Ordering::AcqRel);
+        tally.sent(letter.offset);
         self.producer.send(record).map_err(|(error, _record)| {
-            tally.sent.fetch_sub(1, Ordering::AcqRel);
+            tally.taken_back(letter.offset);
             self.producer.context().complain(&error);
             LetterNotTaken
         })
     }
 
-    /// Whether every letter of the partition has arrived. Not blocking; sends again what failed.
-    pub fn acknowledged(&self, partition: &TopicPartition) -> bool {
-        // What could not be sent again is still counted as sent: the answer is no.
+    /// Whether every letter of the partition below `cut` has arrived. Not blocking; sends again what failed.
+    pub fn settled(&self, partition: &TopicPartition, cut: NextOffset) -> bool {
+        // What could not be sent again is still under way: the answer is no.
         let _full_is_said_by_the_tally = self.send_returned();
-        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies
-            .get(partition)
-            .is_none_or(|tally| tally.acknowledged.load(Ordering::Acquire) == tally.sent.load(Ordering::Acquire))
+        match self.known_tally(partition).and_then(|tally| tally.unsettled(cut)) {
+            None => true,
+            Some(unsettled) => {
+                self.producer.context().complain_of_waiting(partition, unsettled);
+                false
+            }
+        }
     }
 
     /// Letters of a partition so far; ones given up and sent again count as in flight.
     pub fn counts(&self, partition: &TopicPartition) -> Deliveries {
-        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies.get(partition).map_or_else(Deliveries::default, |tally| Deliveries {
-            acknowledged: tally.acknowledged.load(Ordering::Acquire),
-            sent: tally.sent.load(Ordering::Acquire),
-            failed: 0,
-        })
+        self.known_tally(partition).map_or_else(Deliveries::default, |tally| tally.deliveries())
     }
 
     /// The partition is no longer ours: whoever has it reads the ticks again and sends the letters again.
@@ -136,6 +126,10 @@ impl DeadLetters {
         }
     }
 
+    fn known_tally(&self, partition: &TopicPartition) -> Option<Arc<Tally>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).get(partition).cloned()
+    }
+
     fn tally(&self, partition: &TopicPartition) -> Arc<Tally> {
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         match tallies.get(partition) {
@@ -148,14 +142,13 @@ impl DeadLetters {
         let context = self.producer.context();
         // Not holding the lock while sending: a delivery may want it.
         let mut waiting = std::mem::take(&mut *context.returned());
-        while let Some(Returned { key, payload, headers, tally }) = waiting.pop_front() {
-            let mut record =
-                BaseRecord::with_opaque_to(&self.topic, tally).payload(payload.as_slice()).headers(headers);
+        while let Some(Returned { key, payload, headers, sent }) = waiting.pop_front() {
+            let mut record = BaseRecord::with_opaque_to(&self.topic, sent).payload(payload.as_slice()).headers(headers);
             record.key = key.as_deref();
             let Err((error, record)) = self.producer.send(record) else { continue };
-            let (headers, tally) = (record.headers.expect("was set above"), record.delivery_opaque);
+            let (headers, sent) = (record.headers.expect("was set above"), record.delivery_opaque);
             context.complain(&error);
-            waiting.push_front(Returned { key, payload, headers, tally });
+            waiting.push_front(Returned { key, payload, headers, sent });
             context.returned().extend(waiting);
             return Err(LetterNotTaken);
         }
@@ -163,23 +156,11 @@ impl DeadLetters {
     }
 }
 
-fn headers(letter: &DeadLetter<'_>) -> OwnedHeaders {
-    let (partition, offset) = (letter.source.partition.to_string(), letter.offset.to_string());
-    let late_by = letter.late_by.map(|late_by| late_by.micros().to_string());
-    let length = (letter.payload.len() > KEPT_BYTES).then(|| letter.payload.len().to_string());
-    let required = [
-        ("reason", Some(letter.reason)),
-        ("source_topic", Some(&*letter.source.topic)),
-        ("source_partition", Some(&partition)),
-        ("source_offset", Some(&offset)),
-        ("late_by_us", late_by.as_deref()),
-        ("cut_from_bytes", length.as_deref()),
-    ];
-    let mut headers = OwnedHeaders::new_with_capacity(required.len());
-    for (key, value) in required.into_iter().filter(|(_, value)| value.is_some()) {
-        headers = headers.insert(Header { key, value });
-    }
-    headers
+fn kafka_headers(letter: &DeadLetter<'_>) -> OwnedHeaders {
+    letter
+        .headers()
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
 /// Counts deliveries on the producer's own thread.
@@ -187,6 +168,7 @@ fn headers(letter: &DeadLetter<'_>) -> OwnedHeaders {
 struct LetterContext {
     log: ClientLog,
     failures: Seldom,
+    waits: Seldom,
     returned: Mutex<VecDeque<Returned>>,
 }
 
@@ -198,6 +180,18 @@ impl LetterContext {
     fn complain(&self, error: &KafkaError) {
         if let Some(held_back) = self.failures.turn() {
             tracing::warn!(%error, held_back, "a dead letter waits; commits wait for it: check kafka.dead_letter_topic");
+        }
+    }
+
+    fn complain_of_waiting(&self, partition: &TopicPartition, Unsettled { letters, waiting }: Unsettled) {
+        if waiting >= PATIENCE && self.waits.turn().is_some() {
+            tracing::warn!(
+                %partition,
+                letters,
+                "commits have waited {} s for dead letters, which must arrive at least once; no tick is lost, they are read \
+                 again after a restart: check the broker and the topic named by kafka.dead_letter_topic",
+                waiting.as_secs()
+            );
         }
     }
 }
@@ -213,20 +207,18 @@ impl ClientContext for LetterContext {
 }
 
 impl ProducerContext for LetterContext {
-    type DeliveryOpaque = Arc<Tally>;
+    type DeliveryOpaque = Box<Sent>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         match result {
-            Ok(_) => {
-                tally.acknowledged.fetch_add(1, Ordering::AcqRel);
-            }
+            Ok(_) => sent.tally.acknowledged(sent.offset),
             Err((error, message)) => {
                 self.complain(error);
                 self.returned().push_back(Returned {
                     key: message.key().map(<[u8]>::to_vec),
                     payload: message.payload().unwrap_or_default().to_vec(),
                     headers: message.headers().map_or_else(OwnedHeaders::new, BorrowedHeaders::detach),
-                    tally,
+                    sent,
                 });
             }
         }

@@ -4,11 +4,13 @@
 //! does, and is therefore asked for in so many words, stands beside each use.
 
 pub mod backlog;
+mod bounds;
 pub mod client;
 mod client_log;
 pub mod dead_letters;
 pub mod embedded;
 mod greeting;
+pub mod log_reader;
 mod native;
 mod partitioner;
 pub mod publisher;

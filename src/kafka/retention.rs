@@ -13,6 +13,7 @@ use rdkafka::admin::AdminClient;
 use rdkafka::error::KafkaError;
 use tracing::{debug, warn};
 
+use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
@@ -81,7 +82,7 @@ impl RetentionWatch {
             let mut quiet_until = Instant::now();
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 let bounds_of = |partition: &TopicPartition| {
-                    asker.inner().fetch_watermarks(&partition.topic, partition.partition, PATIENCE)
+                    bounds::fetch(asker.inner(), &partition.topic, partition.partition, PATIENCE)
                 };
                 let Some(nearest) = nearest(&needed, bounds_of) else { continue };
                 say(&nearest, &mut quiet_until);

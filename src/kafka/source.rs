@@ -1,8 +1,8 @@
 //! The consumer side: records, assignments and ends of partitions in the order in which they happened.
 //!
 //! Reading begins where the caller says (the lake's checkpoint), never where the group's committed offset or a reset would: the
-//! start goes into the assignment itself, after a check that the log still holds it. A partition that may not be read is kept
-//! in name only, so that the group does not stall: its records are dropped and a fatal error tells why.
+//! start goes into the assignment itself, after a check that the log still holds it. A partition that may not be read is held: kept
+//! in name only, so that the group does not stall; an error tells why, and a restart takes it anew.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::market::time::EventTime;
 mod ends_aside;
 mod error;
 mod member;
+mod slot;
 pub use error::{SourceError, TakeRefused};
 pub use member::KafkaSource;
 
@@ -92,6 +93,16 @@ pub trait RecordSource: Send {
 
     /// Goes on after the last record that was given.
     fn resume(&mut self);
+
+    /// Stops the records of one partition until it is restarted.
+    fn hold(&mut self, partition: &TopicPartition);
+
+    /// Takes a partition of the assignment anew and begins to read it where the taker says now; the group and the other partitions do
+    /// not notice. Blocks, a few seconds at most.
+    ///
+    /// # Errors
+    /// As an assignment has them; the partition then stays held.
+    fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
 
     /// Tells the group's monitors how far the lake has come. Never read back; failures are logged only.
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset);

@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
 use crate::market::checkpoint::TopicPartition;
@@ -43,7 +44,7 @@ pub fn last_ticks(
     let consumer: BaseConsumer<QuietContext> =
         client::create(&client::consumer_config(settings, bootstrap), QuietContext::default())?;
     let (start, end) = loop {
-        match consumer.fetch_watermarks(&partition.topic, partition.partition, PATIENCE / 2) {
+        match bounds::fetch(consumer.client(), &partition.topic, partition.partition, PATIENCE / 2) {
             Ok(bounds) => break bounds,
             Err(KafkaError::MetadataFetch(
                 RDKafkaErrorCode::UnknownTopicOrPartition

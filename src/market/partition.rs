@@ -22,7 +22,7 @@ use super::watermark::Watermark;
 pub use verdict::{DropReason, Record, Slot, Verdict};
 
 /// How many forced advances a checkpoint remembers.
-const FORCED_KEPT: usize = 1_000;
+pub const FORCED_KEPT: usize = 1_000;
 /// How much of a payload its fingerprint covers: more than a well-formed tick can have.
 const FINGERPRINT_BYTES: usize = 4_097;
 

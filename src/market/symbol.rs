@@ -16,6 +16,9 @@ pub struct Symbol(CompactString);
 pub struct InvalidSymbol(String);
 
 impl Symbol {
+    /// The longest symbol.
+    pub const MAX_BYTES: usize = 16;
+
     /// # Errors
     /// When the text does not have the form above.
     pub fn new(text: &str) -> Result<Self, InvalidSymbol> {
@@ -30,7 +33,7 @@ impl Symbol {
     pub fn is_valid(text: &str) -> bool {
         let first = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         let rest = |b: &u8| first(b) || matches!(b, b'.' | b'^' | b'=' | b'_' | b'-');
-        text.len() <= 16 && text.as_bytes().first().is_some_and(first) && text.as_bytes().iter().all(rest)
+        text.len() <= Self::MAX_BYTES && text.as_bytes().first().is_some_and(first) && text.as_bytes().iter().all(rest)
     }
 
     pub fn as_str(&self) -> &str {

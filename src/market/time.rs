@@ -114,8 +114,26 @@ impl Sub for EventTime {
 
 /// The length of the tumbling windows `[start, end)`, aligned to the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Span", into = "Span")]
 pub struct WindowSize(i64);
+
+/// Not the length of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a window of {0} microseconds does not divide 24 hours")]
+pub struct InvalidWindow(i64);
+
+impl TryFrom<Span> for WindowSize {
+    type Error = InvalidWindow;
+    fn try_from(span: Span) -> Result<Self, InvalidWindow> {
+        Self::new(span).ok_or(InvalidWindow(span.0))
+    }
+}
+
+impl From<WindowSize> for Span {
+    fn from(size: WindowSize) -> Span {
+        size.span()
+    }
+}
 
 impl WindowSize {
     /// `None` unless the size is positive and divides 24 hours, so that no window crosses a midnight.

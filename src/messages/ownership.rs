@@ -7,6 +7,7 @@ use actix::{Message, Recipient};
 use super::commits::{BarrierCommitted, FeaturesPublished};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
 use crate::storage::Chain;
+use crate::supervision::RestartReason;
 
 /// Consumer to the writer: the partition is ours from this checkpoint on; whoever holds the [`Chain`] may commit.
 #[derive(Message)]
@@ -24,6 +25,20 @@ impl fmt::Debug for PartitionTaken {
         write!(f, "PartitionTaken({}, {:?}, {})", self.chain.partition(), self.epoch, self.chain.last())
     }
 }
+
+/// Writer or indicator engine to the consumer, by way of the coordinator: what this owner had of the partition is dropped; take it again.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct RestartPartition {
+    pub partition: TopicPartition,
+    pub epoch: Epoch,
+    pub reason: RestartReason,
+}
+
+/// Consumer to the writer, for the summary: a partition failed and is taken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct PartitionRestarts;
 
 /// Writer to the indicator engine: load the state of this partition and complete what is missing.
 #[derive(Clone, Message)]

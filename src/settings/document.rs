@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::client_properties::why_refused;
-use super::errors::Findings;
+use super::errors::{Findings, MOST_PROBLEMS};
 use super::kind::Kind;
 use super::place::Place;
 use super::schema::{self, Entry, Field, MAX_STOCKS, REQUIRED_OF_A_STOCK, STOCK_FIELDS};
@@ -28,7 +28,7 @@ pub(super) fn read(text: &str, place: &Place, findings: &mut Findings) -> Layer 
     if !errors.is_empty() {
         return Layer::default();
     }
-    let mut reader = Reader { place, found: Vec::new() };
+    let mut reader = Reader { place, found: Vec::new(), more: 0 };
     let layer = Layer(reader.table(table.get_ref(), ""));
     reader.report(findings);
     layer
@@ -36,7 +36,7 @@ pub(super) fn read(text: &str, place: &Place, findings: &mut Findings) -> Layer 
 
 /// Reads one value given as text, by a variable or an option.
 pub(super) fn read_value(key: &str, text: &str, place: &Place, findings: &mut Findings) -> Layer {
-    let mut reader = Reader { place, found: Vec::new() };
+    let mut reader = Reader { place, found: Vec::new(), more: 0 };
     let mut layer = Layer::default();
     match schema::entry(key) {
         Entry::Field(field) => {
@@ -55,7 +55,7 @@ pub(super) fn read_value(key: &str, text: &str, place: &Place, findings: &mut Fi
             }
         }
         Entry::Section => reader.problem(0, key, "is a section: name one of its keys"),
-        Entry::Unknown => reader.problem(0, key, schema::unknown(key, schema::keys())),
+        Entry::Unknown => reader.unknown(0, key, key, schema::keys()),
     }
     reader.report(findings);
     layer
@@ -78,11 +78,23 @@ struct Reader<'a> {
     place: &'a Place<'a>,
     /// Byte, key and reason.
     found: Vec<(usize, String, String)>,
+    /// Problems beyond those that are told.
+    more: usize,
 }
 
 impl Reader<'_> {
     fn problem(&mut self, at: usize, key: &str, reason: impl Into<String>) {
-        self.found.push((at, key.to_owned(), reason.into()));
+        if self.found.len() < MOST_PROBLEMS {
+            self.found.push((at, key.to_owned(), reason.into()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// A key that does not exist. What was meant is looked for only where it will be told: that takes time.
+    fn unknown<'k>(&mut self, at: usize, path: &str, given: &str, known: impl Iterator<Item = &'k str>) {
+        let reason = if self.found.len() < MOST_PROBLEMS { schema::unknown(given, known) } else { String::new() };
+        self.problem(at, path, reason);
     }
 
     fn report(mut self, findings: &mut Findings) {
@@ -90,6 +102,7 @@ impl Reader<'_> {
         for (at, key, reason) in self.found {
             findings.add(&key, &self.place.origin(at), reason);
         }
+        findings.add_more(self.more);
     }
 
     fn table(&mut self, table: &DeTable, section: &str) -> Map<String, Value> {
@@ -107,7 +120,7 @@ impl Reader<'_> {
                     None
                 }
                 (Entry::Unknown, _) => {
-                    self.problem(at, &path, schema::unknown(&path, schema::keys()));
+                    self.unknown(at, &path, &path, schema::keys());
                     None
                 }
             };
@@ -216,8 +229,8 @@ impl Reader<'_> {
                     sound.extend(read.map(|value| (name.get_ref().to_string(), value)));
                 }
                 None => {
-                    let reason = schema::unknown(name.get_ref(), STOCK_FIELDS.iter().map(|field| field.key));
-                    self.problem(name.span().start, &path, reason);
+                    let known = STOCK_FIELDS.iter().map(|field| field.key);
+                    self.unknown(name.span().start, &path, name.get_ref(), known);
                 }
             }
         }

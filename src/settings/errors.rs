@@ -47,28 +47,59 @@ impl fmt::Display for SettingsErrors {
 
 impl std::error::Error for SettingsErrors {}
 
+/// So many are told; a file that is no settings file at all would have a million.
+pub(super) const MOST_PROBLEMS: usize = 100;
+/// A key, origin or reason is cut to this many characters.
+const MOST_CHARACTERS: usize = 2_000;
+
 /// Problems found so far.
 #[derive(Default)]
-pub(super) struct Findings(Vec<Problem>);
+pub(super) struct Findings {
+    told: Vec<Problem>,
+    more: usize,
+}
 
 impl Findings {
     pub(super) fn add(&mut self, key: &str, origin: &str, reason: impl Into<String>) {
-        self.0.push(Problem { key: key.to_owned(), origin: origin.to_owned(), reason: reason.into() });
+        if self.told.len() < MOST_PROBLEMS {
+            self.told.push(Problem { key: cut(key), origin: cut(origin), reason: cut(&reason.into()) });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Problems that nobody wants to read one by one.
+    pub(super) fn add_more(&mut self, count: usize) {
+        self.more += count;
     }
 
     /// Whether the values of these keys are the ones the user meant: none was refused, and no source was unreadable as a whole.
     pub(super) fn are_sound(&self, keys: &[&str]) -> bool {
-        self.0
-            .iter()
-            .all(|problem| !problem.key.is_empty() && keys.iter().all(|key| !is_or_is_under(&problem.key, key)))
+        self.more == 0
+            && self
+                .told
+                .iter()
+                .all(|problem| !problem.key.is_empty() && keys.iter().all(|key| !is_or_is_under(&problem.key, key)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.told.is_empty() && self.more == 0
     }
 
     pub(super) fn into_errors(self) -> SettingsErrors {
-        SettingsErrors { problems: self.0 }
+        let mut problems = self.told;
+        if self.more > 0 {
+            let (origin, reason) = ("all of them together".to_owned(), format!("{} more problems", self.more));
+            problems.push(Problem { key: String::new(), origin, reason });
+        }
+        SettingsErrors { problems }
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}... (cut)", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -104,6 +104,8 @@ struct RawLake {
 struct RawSupervision {
     #[serde(with = "humantime_serde")]
     drain_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    stuck_after: Duration,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +138,10 @@ impl Raw {
             market: market.resolve(),
             producer: producer.resolve(),
             lake: LakeSettings { dir: lake.dir, compression: lake.compression, commit_every: lake.commit_every },
-            supervision: SupervisionSettings { drain_timeout: supervision.drain_timeout },
+            supervision: SupervisionSettings {
+                drain_timeout: supervision.drain_timeout,
+                stuck_after: supervision.stuck_after,
+            },
             log: LogSettings { level: log.level, format: log.format },
             stocks,
         }

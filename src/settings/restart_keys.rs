@@ -70,8 +70,9 @@ pub(super) fn restart_keys(settings: &Settings) -> BTreeMap<String, Printed> {
     keys.put("lake.dir", dir.display());
     keys.put_word("lake.compression", compression);
     keys.put("lake.commit_every", commit_every);
-    let SupervisionSettings { drain_timeout } = supervision;
+    let SupervisionSettings { drain_timeout, stuck_after } = supervision;
     keys.put_duration("supervision.drain_timeout", *drain_timeout);
+    keys.put_duration("supervision.stuck_after", *stuck_after);
     let LogSettings { level, format } = log;
     keys.put("log.level", level);
     keys.put_word("log.format", format);

@@ -88,6 +88,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("lake.compression", Kind::Word(&["zstd", "snappy", "uncompressed"])),
     field("lake.commit_every", integer(1, BILLION)),
     field("supervision.drain_timeout", millis(100, HOUR)),
+    field("supervision.stuck_after", millis(1_000, DAY)),
     field("log.level", Kind::Text(text::log_filter)),
     field("log.format", Kind::Word(&["text", "json"])),
     field("stocks", Kind::Stocks),
@@ -126,9 +127,15 @@ pub(super) fn entry(path: &str) -> Entry {
     }
 }
 
+/// A longer name is no misspelt one, and to compare it takes time.
+const LONGEST_GUESS: usize = 100;
+
 /// Why an unknown key is refused, with the known one that was likely meant.
 pub(super) fn unknown<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    if given.len() > LONGEST_GUESS {
+        return "there is no such key".into();
+    }
     let closest = known
         .map(|key| {
             let misplaced = last(key) == last(given);

@@ -77,14 +77,20 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// A word alone must be a level: `tracing` itself would take a misspelt `inof` for the name of a module.
+/// Longer is no log filter.
+const MAX_LOG_FILTER: usize = 1_000;
+
+/// A word alone must be a level: `tracing` itself would take a misspelt `inof` for the name of a module. It also panics on a blank
+/// before letters beyond ASCII, and takes what stands in braces for a regular expression, which may need any amount of memory.
 pub(super) fn log_filter(filter: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'{';
     let known = |directive: &str| {
         let (directive, alone) = (directive.trim(), !directive.contains(['=', '[']));
         // An empty text would be a level too.
         !directive.is_empty() && (!alone || directive.parse::<tracing::level_filters::LevelFilter>().is_ok())
     };
-    if filter.split(',').all(known) && tracing_subscriber::EnvFilter::try_new(filter).is_ok() {
+    let plain = filter.len() <= MAX_LOG_FILTER && filter.bytes().all(is_plain);
+    if plain && filter.split(',').all(known) && tracing_subscriber::EnvFilter::try_new(filter).is_ok() {
         Ok(())
     } else {
         Err("must be off, error, warn, info, debug or trace, or a filter such as \"info,stockstream=debug\"".into())
@@ -112,6 +118,14 @@ mod tests {
             assert!(log_filter(good).is_ok(), "{good}");
         }
         for bad in ["", "inof", "stockstream", "info,stockstream=loud", "info,"] {
+            assert!(log_filter(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_filter_on_which_the_log_panics_or_fills_the_memory_is_refused() {
+        let long = ["a=info"; 200].join(",");
+        for bad in [" a\u{fffd},=b", "[\u{e9}]=info", "[a{b=(.{999}){999}}]=info", &long] {
             assert!(log_filter(bad).is_err(), "{bad}");
         }
     }

@@ -168,6 +168,8 @@ pub struct LakeSettings {
 pub struct SupervisionSettings {
     /// How long a stop may take before the process gives up with exit code 1.
     pub drain_timeout: Duration,
+    /// How long a thread may leave its actors' messages unanswered before it is taken for stuck.
+    pub stuck_after: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use super::layout::{self, BarsFile, Dataset, EntryName};
 use super::parquet;
 use super::store::{Publish, Put};
 use super::{Lake, StorageError};
+use crate::fail_points::Place;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 
 #[cfg(test)]
@@ -72,6 +73,7 @@ impl Lake {
         self.store().sweep(&layout::chain_dir(partition))?;
         for _ in 0..ROUNDS {
             let Some((top, newest)) = self.settle_newest(partition)? else { continue };
+            self.forget_indicators_beyond(partition, top)?;
             let checkpoint = start_from(newest.map(|commit| commit.checkpoint))?;
             let fence = CommitNumber(top.0 + 1);
             let empty = Commit { rows: [].into(), checkpoint };
@@ -169,6 +171,10 @@ impl Chain {
     /// When another owner has the partition, now and from then on, or the disk refuses.
     pub fn commit(&mut self, commit: &Commit) -> Result<Option<BarsFile>, CommitError> {
         let number = CommitNumber(self.last.0 + 1);
+        if Place::CommitsOff.is_asked_for() {
+            self.last = number;
+            return Ok(BarsFile::of(&self.partition, number, &commit.rows));
+        }
         let bytes = match std::mem::replace(&mut self.hold, Hold::Fenced) {
             Hold::Fenced => return Err(CommitError::Fenced),
             Hold::Begun { commit: begun, bytes } if *begun == *commit => bytes,

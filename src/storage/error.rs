@@ -91,20 +91,18 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether doing the same again, after a pause, may succeed: a full disk or quota, an interrupted call, a failed write or
-    /// fsync (the bytes are then written anew under another name).
+    /// Whether doing the same again, after a pause, may succeed and is right: a full disk or quota, an interrupted call. Not a failed
+    /// fsync: a second one can succeed over lost bytes, so that what was begun must be done anew.
     pub fn is_retriable(&self) -> bool {
         match self {
-            StorageError::Io { action, source, .. } => {
-                let passing = matches!(
+            StorageError::Io { source, .. } => {
+                matches!(
                     source.kind(),
                     io::ErrorKind::StorageFull
                         | io::ErrorKind::QuotaExceeded
                         | io::ErrorKind::Interrupted
                         | io::ErrorKind::WouldBlock
-                );
-                let input_output = source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
-                passing || (input_output && matches!(action, Action::Sync | Action::Write))
+                )
             }
             StorageError::Contended { .. } => true,
             _ => false,
@@ -155,7 +153,7 @@ mod tests {
         for errno in [Errno::NOSPC, Errno::DQUOT, Errno::INTR, Errno::AGAIN] {
             assert!(failed(Action::Write, errno).is_retriable(), "{errno}");
         }
-        assert!(failed(Action::Sync, Errno::IO).is_retriable());
+        assert!(!failed(Action::Sync, Errno::IO).is_retriable());
         assert!(!failed(Action::Read, Errno::IO).is_retriable());
         assert!(!failed(Action::Write, Errno::ACCESS).is_retriable());
     }

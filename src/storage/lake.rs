@@ -91,14 +91,7 @@ impl Lake {
         compression: Compression,
         identity: &LakeIdentity,
     ) -> Result<Self, StorageError> {
-        let lake = Self {
-            inner: Arc::new(Inner {
-                store,
-                compression,
-                access: Access::ReadWrite,
-                public_tops: PublicTops::default(),
-            }),
-        };
+        let lake = Self::with(store, compression, Access::ReadWrite);
         lake.check_identity(identity)?;
         lake.store().sweep(STATE)?;
         for name in lake.store().list(STATE)? {
@@ -115,13 +108,16 @@ impl Lake {
     /// When there is no lake.
     pub fn open_read_only(dir: &Path) -> Result<Self, StorageError> {
         let store = Box::new(PosixStore::open_read_only(dir)?);
-        let inner = Inner {
-            store,
-            compression: Compression::Zstd,
-            access: Access::ReadOnly,
-            public_tops: PublicTops::default(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::with(store, Compression::Zstd, Access::ReadOnly))
+    }
+
+    /// A lake over a store that this process has for itself, whoever it belongs to.
+    pub(super) fn for_repair(store: Box<dyn Store>, compression: Compression) -> Self {
+        Self::with(store, compression, Access::ReadWrite)
+    }
+
+    fn with(store: Box<dyn Store>, compression: Compression, access: Access) -> Self {
+        Self { inner: Arc::new(Inner { store, compression, access, public_tops: PublicTops::default() }) }
     }
 
     /// The partitions that have a chain.

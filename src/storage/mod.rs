@@ -7,6 +7,7 @@
 //! - [`mending`]: what a taker does about a damaged or missing newest entry.
 //! - [`features`]: features files and saved indicator state; [`feature_flow`]: how they follow a chain.
 //! - [`reader`]: published files, for `show` and `verify`.
+//! - [`repair`]: what `verify --repair` does to a lake that it has for itself.
 //! - [`layout`]: every path and name of the lake.
 //! - [`store`]: the few operations all of the above is made of; [`posix`]: those on a local file system.
 //! - [`parquet`]: rows to bytes and back. Nothing outside it names arrow2 or parquet2.
@@ -25,6 +26,7 @@ pub mod parquet;
 pub mod posix;
 mod public_tops;
 pub mod reader;
+pub mod repair;
 pub mod store;
 
 #[cfg(test)]

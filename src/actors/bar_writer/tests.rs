@@ -27,7 +27,7 @@ struct Setup {
     restore: Probe<RestoreIndicators>,
     bars: Probe<BarsCommitted>,
     lost: Probe<PartitionLost>,
-    failed: Probe<PipelineFailed>,
+    restart: Probe<RestartPartition>,
     committed: Probe<BarrierCommitted>,
     dir: TempDir,
 }
@@ -43,10 +43,10 @@ impl Setup {
         let (restore, restore_probe) = probe();
         let (bars, bars_probe) = probe();
         let (lost, lost_probe) = probe();
-        let (failed, failed_probe) = probe();
+        let (restart, restart_probe) = probe();
         let are_settled = settled.clone();
-        let letters = Box::new(move |_: &TopicPartition| are_settled.load(Ordering::SeqCst));
-        let writer = BarWriter::new(WriterOutputs { restore, bars, lost, failed }, letters).start();
+        let letters = Box::new(move |_: &TopicPartition, _| are_settled.load(Ordering::SeqCst));
+        let writer = BarWriter::new(WriterOutputs { restore, bars, lost, restart }, letters).start();
         let (reply_to, committed) = probe();
         let (chain, checkpoint) = take(&lake, &partition());
         writer.do_send(PartitionTaken { epoch: Epoch(1), chain, checkpoint, reply_to });
@@ -59,7 +59,7 @@ impl Setup {
             restore: restore_probe,
             bars: bars_probe,
             lost: lost_probe,
-            failed: failed_probe,
+            restart: restart_probe,
             committed,
             dir,
         }
@@ -183,13 +183,13 @@ async fn a_commit_waits_until_the_dead_letters_have_arrived() {
 }
 
 #[actix::test]
-async fn ticks_that_are_not_accounted_for_fail_the_run_and_nothing_is_committed() {
+async fn ticks_that_are_not_accounted_for_restart_the_partition_and_nothing_is_committed() {
     let mut setup = Setup::new().await;
     setup.close(10, &[bar("AAPL", 0, 9)]);
-    let PipelineFailed(reason) = setup.failed.next().await;
-    assert!(reason.contains("10 ticks read"), "{reason}");
+    let RestartPartition { reason, .. } = setup.restart.next().await;
+    assert!(matches!(&reason, RestartReason::Broken(text) if text.contains("10 ticks read")), "{reason}");
     setup.assert_nothing_happened().await;
-    assert_eq!(setup.entries(), [1]);
+    assert_eq!((setup.entries(), setup.lost.so_far().await.len()), (vec![1], 1));
 }
 
 #[actix::test]
@@ -214,7 +214,17 @@ async fn a_fenced_partition_is_dropped_and_that_is_no_failure() {
     setup.committed.stays_silent_for(Duration::from_secs(10)).await;
     setup.close(10, &[bar("AAPL", 0, 10)]);
     setup.assert_nothing_happened().await;
-    assert!(setup.failed.so_far().await.is_empty());
+    let told = RestartPartition { partition: partition(), epoch: Epoch(1), reason: RestartReason::Fenced };
+    assert_eq!(setup.restart.so_far().await, [told], "said once");
+    assert_eq!(setup.lost.so_far().await.len(), 1, "the indicator engine forgets it too");
+}
+
+#[actix::test]
+async fn restarts_are_in_the_summary() {
+    let setup = Setup::new().await;
+    setup.writer.do_send(PartitionRestarts);
+    setup.writer.do_send(PartitionRestarts);
+    assert_eq!(setup.summary().await.restarts, 2);
 }
 
 #[actix::test]

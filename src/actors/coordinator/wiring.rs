@@ -4,11 +4,14 @@
 //! arbiter   actor             says to
 //! consumer  TickConsumer      BarWindow (ticks, barriers), BarWriter (barriers, ownership), Coordinator, LiveFeed (lag)
 //! windows   BarWindow ...     BarWriter (answers), LiveFeed (open bars)
-//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (failures)
-//! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (failures)
+//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (restarts)
+//! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (restarts)
 //! main      Coordinator, LiveFeed
 //! producers TickProducer ..., or ReplayProducer
 //! ```
+//!
+//! What fails for one partition is told to the coordinator, who passes it on to the consumer: it owns the partitions and takes that one
+//! again.
 //!
 //! Consumer, writer and features wait for network or disk, so each has a thread of its own. Answers go to the address that came
 //! with the question; so the pipeline is built from its end to its beginning.
@@ -20,15 +23,18 @@ use actix::prelude::*;
 use super::Coordinator;
 use super::ground::{Ground, StartError};
 use super::stopping::Stages;
+use super::window_thread::WindowThread;
 use crate::actors::bar_window::BarWindow;
 use crate::actors::bar_writer::{BarWriter, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::partition_taker::{PartitionTaker, TakeRules};
+use crate::actors::pulse::Pulse;
 use crate::actors::tick_consumer::{
-    ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, WindowHandle, held_up_to,
+    ConsumerOutputs, ConsumerParams, Ends, IdleRule, LetterBox, TickConsumer, held_up_to,
 };
 use crate::actors::wall_clock::WallClock;
+use crate::kafka::client::session_timeout;
 use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
 use crate::kafka::source::KafkaSource;
 use crate::market::symbol::Symbol;
@@ -40,6 +46,8 @@ pub struct Pipeline {
     pub stages: Stages,
     /// For whoever produces ticks.
     pub producers: Arbiter,
+    pub writer_pulse: Pulse,
+    windows: WindowThread,
     others: Vec<Arbiter>,
     _retention: RetentionWatch,
 }
@@ -66,8 +74,8 @@ pub fn spawn_pipeline(
     let retention = RetentionWatch::start(&settings.kafka, &ground.bootstrap, source.needed(), LOOK_INTERVAL, report)?;
 
     let features = Arbiter::new();
-    let (lake, failed) = (ground.lake.clone(), coordinator.clone().recipient());
-    let outputs = EngineOutputs { computed: live.clone().recipient(), failed };
+    let (lake, restart) = (ground.lake.clone(), coordinator.clone().recipient());
+    let outputs = EngineOutputs { computed: live.clone().recipient(), restart };
     let engine = IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
 
     let writing = Arbiter::new();
@@ -76,20 +84,18 @@ pub fn spawn_pipeline(
         restore: engine.clone().recipient(),
         bars: engine.clone().recipient(),
         lost: engine.clone().recipient(),
-        failed: coordinator.clone().recipient(),
+        restart: coordinator.clone().recipient(),
     };
     let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
-        BarWriter::new(outputs, Box::new(move |partition| letters.acknowledged(partition)))
+        BarWriter::new(outputs, Box::new(move |partition, cut| letters.settled(partition, cut)))
     });
 
-    let windows = Arbiter::new();
-    let handle = windows.handle();
+    let windows = WindowThread::start();
+    let (thread, watched, stuck_after) = (windows.clone(), windows.clone(), settings.supervision.stuck_after);
     let (answers, shown) = (writer.clone().recipient(), live.clone().recipient());
     let spawn_window = Box::new(move |symbol: &Symbol| {
         let (symbol, answers, shown) = (symbol.clone(), answers.clone(), shown.clone());
-        let window =
-            BarWindow::start_in_arbiter(&handle, move |_| BarWindow::new(symbol, rules.window, answers, shown));
-        WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
+        thread.spawn(move || BarWindow::new(symbol, rules.window, answers, shown))
     });
 
     let reading = Arbiter::new();
@@ -103,6 +109,8 @@ pub fn spawn_pipeline(
         wall: WallClock::start(),
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
+        replace_stuck_windows: Box::new(move || watched.replace_if_stuck(stuck_after)),
+        after_fencing: session_timeout(&settings.kafka),
         ends: Ends::new(held_up_to(ground.lake.clone())),
         backlog: ground.backlog.clone(),
     };
@@ -117,16 +125,18 @@ pub fn spawn_pipeline(
         drained: coordinator.clone().recipient(),
         failed: coordinator.clone().recipient(),
         lag: live.clone().recipient(),
+        restarts: writer.clone().recipient(),
     };
     let consumer = TickConsumer::start_in_arbiter(&reading.handle(), move |_| {
         TickConsumer::new(Box::new(source), params, letter_box, outputs)
     });
 
-    let others = vec![reading, windows, writing, features];
     Ok(Pipeline {
         stages: Stages { consumer, writer, engine },
         producers: Arbiter::new(),
-        others,
+        writer_pulse: Pulse::of(writing.handle()),
+        windows,
+        others: vec![reading, writing, features],
         _retention: retention,
     })
 }
@@ -149,5 +159,6 @@ impl Pipeline {
             // A thread that panicked has said so already.
             let _panicked = arbiter.join();
         }
+        self.windows.join();
     }
 }

@@ -28,7 +28,7 @@ struct Running {
     reply_to: Recipient<FeaturesPublished>,
     published: Probe<FeaturesPublished>,
     computed: Probe<FeaturesComputed>,
-    failed: Probe<PipelineFailed>,
+    restart: Probe<RestartPartition>,
 }
 
 impl Setup {
@@ -45,7 +45,9 @@ impl Setup {
     /// Puts these rows into the chain and says what is to be told to the engine.
     fn commit(&mut self, rows: &[Bar]) -> (BarsFile, Arc<[Bar]>) {
         let mut checkpoint = self.lake.newest_checkpoint(&partition()).unwrap().unwrap();
-        checkpoint.counters.in_bars += rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum::<u64>();
+        let ticks: u64 = rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum();
+        checkpoint.counters.in_bars += ticks;
+        checkpoint.counters.read += ticks;
         let commit = Commit { rows: rows.into(), checkpoint };
         let file = self.chain.commit(&commit).unwrap().expect("it has rows");
         (file, commit.rows)
@@ -54,11 +56,11 @@ impl Setup {
     /// An engine that is not asked for anything yet.
     fn engine(&self, epoch: u64) -> Running {
         let (computed, computed_probe) = probe();
-        let (failed, failed_probe) = probe();
+        let (restart, restart_probe) = probe();
         let (reply_to, published) = probe();
-        let engine = IndicatorEngine::new(self.lake.clone(), EngineOutputs { computed, failed }).start();
+        let engine = IndicatorEngine::new(self.lake.clone(), EngineOutputs { computed, restart }).start();
         let epoch = Epoch(epoch);
-        Running { engine, epoch, reply_to, published, computed: computed_probe, failed: failed_probe }
+        Running { engine, epoch, reply_to, published, computed: computed_probe, restart: restart_probe }
     }
 
     /// An engine that has restored the partition, and what it said then.
@@ -175,7 +177,7 @@ async fn a_full_disk_is_waited_for_in_order_and_every_row_is_reported_once() {
     assert_eq!(setup.features(), expected(4));
     let computed: Vec<FeatureRow> = running.computed.so_far().await.iter().flat_map(|file| file.0.to_vec()).collect();
     assert_eq!(computed, expected(4));
-    assert!(running.failed.so_far().await.is_empty());
+    assert!(running.restart.so_far().await.is_empty());
 }
 
 #[actix::test]
@@ -188,16 +190,35 @@ async fn rows_published_before_a_disk_was_full_are_reported_too() {
 }
 
 #[actix::test]
-async fn a_disk_that_will_not_mend_fails_the_run() {
+async fn a_disk_that_fails_restarts_the_partition_and_the_end_makes_what_is_missing() {
     let mut setup = Setup::new();
     let (mut running, _) = setup.restored().await;
     let file = setup.commit(&rows(0));
     setup.trouble.after(0, usize::MAX, Errno::ACCESS);
     running.tell(file);
-    let PipelineFailed(reason) = running.failed.next().await;
-    assert!(reason.contains("features/date=2025-05-14"), "{reason}");
+    let RestartPartition { epoch, reason, .. } = running.restart.next().await;
+    assert_eq!(epoch, Epoch(1));
+    assert!(matches!(&reason, RestartReason::Storage(text) if text.contains("features/date=2025-05-14")), "{reason}");
     let refused = running.engine.send(SaveIndicators).await.unwrap();
     assert!(refused.is_err_and(|reason| reason.contains("right to write")));
+    setup.trouble.after(0, 0, Errno::ACCESS);
+    running.restore(2);
+    assert_eq!(running.published.next().await.epoch, Epoch(2));
+    assert_eq!(setup.features(), expected(1));
+}
+
+#[actix::test]
+async fn what_a_partition_that_failed_has_not_computed_is_made_before_the_end() {
+    let mut setup = Setup::new();
+    let (mut running, _) = setup.restored().await;
+    let file = setup.commit(&rows(0));
+    setup.trouble.after(0, 1, Errno::IO);
+    running.tell(file);
+    running.restart.next().await;
+    running.tell(setup.commit(&rows(1)));
+    assert!(running.restart.so_far().await.is_empty(), "until it has restarted nothing more is computed");
+    running.engine.send(SaveIndicators).await.unwrap().unwrap();
+    assert_eq!(setup.features(), expected(2));
 }
 
 #[actix::test]

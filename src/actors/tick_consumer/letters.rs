@@ -1,10 +1,18 @@
-//! Dead letters on their way out: those that were refused wait, and nothing new is read or committed meanwhile.
+//! Dead letters on their way out: those that were refused wait, and nothing new is read or committed meanwhile. Of a flood only a
+//! sample is sent.
 
 use std::collections::VecDeque;
 
-use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::seldom::Seldom;
+use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken, Sampled, Sampler, cost};
 use crate::market::checkpoint::TopicPartition;
 use crate::market::time::Span;
+
+/// What may wait after the broker's queue refused it. Ordinary ticks of a slice are far below; beyond it letters are left out.
+const MOST_UNSENT_BYTES: usize = 4 << 20;
 
 /// Sends a dead letter, or refuses because too many are under way.
 pub type SendLetter = Box<dyn FnMut(&DeadLetter<'_>) -> Result<(), LetterNotTaken> + Send>;
@@ -19,8 +27,12 @@ pub struct LetterBox {
 
 pub(super) struct Letters {
     letter_box: LetterBox,
+    sampler: Sampler,
+    started: Instant,
     /// Refused for now, oldest first; at most those of one slice.
     unsent: VecDeque<UnsentLetter>,
+    unsent_bytes: usize,
+    seldom: Seldom,
 }
 
 struct UnsentLetter {
@@ -30,15 +42,50 @@ struct UnsentLetter {
     late_by: Option<Span>,
     key: Option<Vec<u8>>,
     payload: Vec<u8>,
+    cut_from: Option<usize>,
+    suppressed: u64,
+}
+
+impl UnsentLetter {
+    fn letter(&self) -> DeadLetter<'_> {
+        DeadLetter {
+            reason: self.reason,
+            source: &self.source,
+            offset: self.offset,
+            late_by: self.late_by,
+            key: self.key.as_deref(),
+            payload: &self.payload,
+            cut_from: self.cut_from,
+            suppressed: self.suppressed,
+        }
+    }
 }
 
 impl Letters {
     pub fn new(letter_box: LetterBox) -> Self {
-        Self { letter_box, unsent: VecDeque::new() }
+        Self {
+            letter_box,
+            sampler: Sampler::default(),
+            started: Instant::now(),
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            seldom: Seldom::default(),
+        }
     }
 
     pub fn send(&mut self, letter: &DeadLetter<'_>) {
-        if (self.letter_box.send)(letter).is_err() {
+        let letter = letter.cut();
+        if self.unsent_bytes + letter.size() > MOST_UNSENT_BYTES {
+            return self.sampler.suppress(letter.source, letter.reason);
+        }
+        let now = self.started.elapsed();
+        let Sampled::Send { suppressed } = self.sampler.offer(letter.source, letter.reason, cost(letter.size()), now)
+        else {
+            return;
+        };
+        let letter = DeadLetter { suppressed, ..letter };
+        if !self.unsent.is_empty() || (self.letter_box.send)(&letter).is_err() {
+            self.unsent_bytes += letter.size();
             self.unsent.push_back(UnsentLetter {
                 source: letter.source.clone(),
                 reason: letter.reason,
@@ -46,24 +93,23 @@ impl Letters {
                 late_by: letter.late_by,
                 key: letter.key.map(<[u8]>::to_vec),
                 payload: letter.payload.to_vec(),
+                cut_from: letter.cut_from,
+                suppressed,
             });
         }
     }
 
-    /// Offers the refused ones again.
+    /// Offers the refused ones again; says now and then how many were left out.
     pub fn send_again(&mut self) {
+        if self.sampler.has_unsaid() && self.seldom.may_say("suppressed") {
+            self.say_suppressed();
+        }
         while let Some(unsent) = self.unsent.front() {
-            let letter = DeadLetter {
-                reason: unsent.reason,
-                source: &unsent.source,
-                offset: unsent.offset,
-                late_by: unsent.late_by,
-                key: unsent.key.as_deref(),
-                payload: &unsent.payload,
-            };
+            let letter = unsent.letter();
             if (self.letter_box.send)(&letter).is_err() {
                 return;
             }
+            self.unsent_bytes -= letter.size();
             self.unsent.pop_front();
         }
     }
@@ -74,6 +120,24 @@ impl Letters {
 
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.unsent.retain(|letter| letter.source != *partition);
+        self.unsent_bytes = self.unsent.iter().map(|unsent| unsent.letter().size()).sum();
+        self.sampler.forget(partition);
         (self.letter_box.forget)(partition);
+    }
+
+    fn say_suppressed(&mut self) {
+        let suppressed = self.sampler.take_unsaid();
+        warn!(
+            suppressed,
+            "a flood of bad ticks: dead letters were left out; all are counted, in the summary and the lake"
+        );
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        if self.sampler.has_unsaid() {
+            self.say_suppressed();
+        }
     }
 }

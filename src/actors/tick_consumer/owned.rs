@@ -39,6 +39,14 @@ pub struct IdleRule {
     pub speed: f64,
 }
 
+impl IdleRule {
+    /// A longer time without a look at the log (a laptop that slept, a process that was stopped) is no silence: nobody listened, and
+    /// whoever produces may have slept as well.
+    pub fn longest_inattention(&self) -> Duration {
+        (self.timeout / 2).min(Duration::from_secs(5))
+    }
+}
+
 /// What a partition does next, besides reading.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {

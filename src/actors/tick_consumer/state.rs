@@ -1,4 +1,4 @@
-//! The consumer's partitions and what is done with each event of its source.
+//! The consumer's partitions: taking and losing them, and what each does between two slices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,13 +9,12 @@ use tracing::{info, warn};
 
 use super::letters::{LetterBox, Letters};
 use super::owned::{OwnedPartition, Step, StepRules};
+use super::restarts::Restarts;
 use super::seldom::Seldom;
 use super::{ConsumerOutputs, ConsumerParams};
-use crate::fail_points::Place;
-use crate::kafka::dead_letters::DeadLetter;
-use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
+use crate::kafka::source::{RecordSource, SourceError};
 use crate::market::checkpoint::{Checkpoint, Epoch, TopicPartition};
-use crate::market::partition::{DropReason, PartitionCursor, Record, Verdict};
+use crate::market::partition::PartitionCursor;
 use crate::market::symbol::Symbol;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
@@ -24,6 +23,9 @@ use crate::messages::live::LagMeasured;
 use crate::messages::ownership::{PartitionLost, PartitionTaken};
 use crate::messages::stocks::FollowStocks;
 use crate::storage::Chain;
+use crate::supervision::guarded;
+
+mod reading;
 
 /// Hands over what was taken when the source assigned a partition.
 pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoint)> + Send>;
@@ -36,25 +38,29 @@ const LAG_INTERVAL: Duration = Duration::from_millis(500);
 const LOG_END_PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct ConsumerState {
-    params: ConsumerParams,
-    outputs: ConsumerOutputs,
+    pub(super) params: ConsumerParams,
+    pub(super) outputs: ConsumerOutputs,
     /// The consumer's own address, known once it runs.
     replies: Option<Recipient<BarrierCommitted>>,
-    owned: Vec<OwnedPartition>,
+    pub(super) owned: Vec<OwnedPartition>,
     epoch: Epoch,
     /// Partition of every stock that was ever followed: a removed one's open windows still close.
     stocks: BTreeMap<Symbol, TopicPartition>,
     topics: BTreeSet<String>,
     fed: BTreeSet<TopicPartition>,
     draining: Option<DrainStream>,
-    drained: bool,
+    pub(super) drained: bool,
     lag_due: Instant,
+    /// When it last looked at what had come: who sleeps does not hear that nothing comes.
+    looked_at: Instant,
     letters: Letters,
     seldom: Seldom,
+    pub(super) restarts: Restarts,
 }
 
 impl ConsumerState {
     pub fn new(params: ConsumerParams, letters: LetterBox, outputs: ConsumerOutputs) -> Self {
+        let restarts = Restarts::new(params.after_fencing);
         Self {
             params,
             outputs,
@@ -67,8 +73,10 @@ impl ConsumerState {
             draining: None,
             drained: false,
             lag_due: Instant::now(),
+            looked_at: Instant::now(),
             letters: Letters::new(letters),
             seldom: Seldom::default(),
+            restarts,
         }
     }
 
@@ -76,87 +84,7 @@ impl ConsumerState {
         self.replies = Some(own);
     }
 
-    /// Reads a slice of events. Returns how many records came.
-    pub fn read(&mut self, source: &mut dyn RecordSource, max: usize, wait: Duration) -> usize {
-        let mut records = 0;
-        let mut at = usize::MAX;
-        let now = Instant::now();
-        source.poll(max, wait, &mut |event| match event {
-            SourceEvent::Record { partition, offset, timestamp, key, payload } => {
-                records += 1;
-                // Records come in runs of one partition.
-                if self.owned.get(at).is_none_or(|owned| owned.partition != *partition) {
-                    match self.owned.iter().position(|owned| owned.partition == *partition) {
-                        Some(found) => at = found,
-                        None => return,
-                    }
-                    self.owned[at].is_not_silent(now);
-                }
-                if self.owned[at].ends_before(offset) {
-                    return;
-                }
-                Place::ConsumerRead.reached();
-                match self.owned[at].read(Record { offset, timestamp, payload }) {
-                    Verdict::Tick(..) | Verdict::Replayed => {}
-                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
-                    Verdict::OtherLog => {
-                        self.is_of_another_log(partition, offset);
-                        at = usize::MAX;
-                    }
-                }
-            }
-            other => {
-                at = usize::MAX;
-                self.on_event(other);
-            }
-        });
-        records
-    }
-
-    fn on_event(&mut self, event: SourceEvent<'_>) {
-        match event {
-            SourceEvent::Assigned(partition) => self.take(partition),
-            SourceEvent::Revoked(partition) => self.lose(&partition),
-            SourceEvent::EndOfPartition(partition, end) => {
-                if let Some(owned) = self.find(partition) {
-                    owned.reached_end(end);
-                }
-            }
-            SourceEvent::Error(error) if error.is_fatal() => self.fail(&error),
-            SourceEvent::Error(error) => {
-                if self.seldom.may_say("trouble") {
-                    warn!(%error, "kafka is in trouble; going on");
-                }
-            }
-            SourceEvent::Record { .. } => {}
-        }
-    }
-
-    /// Nothing of it may be committed on top of what the lake has.
-    fn is_of_another_log(&mut self, partition: &TopicPartition, offset: i64) {
-        self.lose(partition);
-        let reason = format!(
-            "the record at offset {offset} of {partition} is not the one the lake was made from: the topic was deleted and made anew; use another topic, or another lake directory"
-        );
-        self.outputs.failed.do_send(PipelineFailed(reason));
-    }
-
-    fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
-        let partition = self.owned[at].partition.clone();
-        if self.seldom.may_say(reason.name()) {
-            let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
-            warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
-        }
-        let late_by = match reason {
-            DropReason::Late(by) => Some(by),
-            DropReason::Unknown => return,
-            DropReason::Malformed(_) | DropReason::Future(_) => None,
-        };
-        let letter = DeadLetter { reason: reason.name(), source: &partition, offset, late_by, key, payload };
-        self.letters.send(&letter);
-    }
-
-    fn take(&mut self, partition: &TopicPartition) {
+    pub(super) fn take(&mut self, partition: &TopicPartition) {
         let Some((chain, checkpoint)) = (self.params.collect)(partition) else {
             let reason = format!("{partition} was assigned but not taken");
             return self.outputs.failed.do_send(PipelineFailed(reason));
@@ -172,7 +100,7 @@ impl ConsumerState {
         }
     }
 
-    fn lose(&mut self, partition: &TopicPartition) {
+    pub(super) fn lose(&mut self, partition: &TopicPartition) {
         let Some(at) = self.owned.iter().position(|owned| owned.partition == *partition) else { return };
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
@@ -185,12 +113,18 @@ impl ConsumerState {
     }
 
     pub fn flush(&mut self, credits: &Credits) {
+        let backlog = &self.params.backlog;
+        let mut failed = Vec::new();
         for owned in &mut self.owned {
-            owned.flush(credits);
-            if let Some(backlog) = &self.params.backlog {
-                backlog.read_up_to(&owned.partition, owned.cursor.position());
-            }
+            let flushed = guarded(|| {
+                owned.flush(credits);
+                if let Some(backlog) = backlog {
+                    backlog.read_up_to(&owned.partition, owned.cursor.position());
+                }
+            });
+            failed.extend(flushed.err().map(|reason| (owned.partition.clone(), reason)));
         }
+        self.restart_each(failed);
     }
 
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
@@ -203,6 +137,10 @@ impl ConsumerState {
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.
     pub fn advance(&mut self, source: &mut dyn RecordSource) {
         let now = Instant::now();
+        let unheard = now.duration_since(std::mem::replace(&mut self.looked_at, now));
+        if unheard > self.params.idle.longest_inattention() {
+            self.owned.iter_mut().for_each(|owned| owned.is_not_silent(now));
+        }
         self.find_ends(source);
         self.letters.send_again();
         let rules = StepRules {
@@ -214,8 +152,9 @@ impl ConsumerState {
         };
         let barriers = &self.outputs.barriers;
         let mut finished = 0;
+        let mut failed = Vec::new();
         for owned in &mut self.owned {
-            match owned.next_step(&rules, now) {
+            let stepped = guarded(|| match owned.next_step(&rules, now) {
                 Step::ReadOn => {}
                 Step::Finished => finished += 1,
                 // A commit counts the dead letters below its cut: they go first.
@@ -227,8 +166,10 @@ impl ConsumerState {
                     Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers, now),
                     _ => owned.is_not_silent(now),
                 },
-            }
+            });
+            failed.extend(stepped.err().map(|reason| (owned.partition.clone(), reason)));
         }
+        self.restart_each(failed);
         if self.draining.is_some() && !self.drained && finished == self.owned.len() && self.nothing_is_missing() {
             self.drained = true;
             self.outputs.drained.do_send(Drained);
@@ -272,10 +213,6 @@ impl ConsumerState {
     }
 
     fn measure_lag(&self, source: &dyn RecordSource) {
-        if let Some(dead) = self.owned.iter().find_map(OwnedPartition::dead_window) {
-            let reason = format!("the window actor of {dead} died; this is a defect, the log above says where");
-            self.outputs.failed.do_send(PipelineFailed(reason));
-        }
         let behind = |owned: &OwnedPartition| {
             let end = source.fetched_end(&owned.partition).unwrap_or_default();
             (end.0 - owned.cursor.position().0).max(0).unsigned_abs()

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tempfile::TempDir;
@@ -22,11 +23,17 @@ mod idle;
 mod letters;
 mod owning;
 mod reading;
+mod restarts;
 mod script;
+mod time;
 
 /// Event seconds a second, for the idle rule.
 const SPEED: f64 = 600.0;
 const COMMIT_EVERY: u64 = 10_000;
+/// How long the group may take to tell whose a partition is.
+const SESSION: Duration = Duration::from_secs(2);
+/// A window dies of a tick at this price.
+const DEADLY: f64 = 13.0;
 
 /// What a window was sent, in order.
 #[derive(Debug)]
@@ -46,6 +53,7 @@ impl Handler<TickBatch> for FakeWindow {
     type Result = ();
 
     fn handle(&mut self, batch: TickBatch, _: &mut Self::Context) {
+        assert!(batch.ticks.iter().all(|tick| tick.price != DEADLY), "as the test wants it");
         let _the_test_may_be_over = self.1.send((self.0.clone(), ToWindow::Ticks(batch)));
     }
 }
@@ -58,10 +66,11 @@ impl Handler<CloseWindows> for FakeWindow {
     }
 }
 
-/// Dead letters as (reason, offset), and whether new ones are refused.
+/// Dead letters as (reason, offset), what they say was left out, and whether new ones are refused.
 #[derive(Default)]
 struct Letters {
     sent: Vec<(&'static str, i64)>,
+    suppressed: u64,
     refuse: bool,
 }
 
@@ -78,6 +87,8 @@ struct Setup {
     drained: Probe<Drained>,
     failed: Probe<PipelineFailed>,
     lag: Probe<LagMeasured>,
+    restarts: Probe<PartitionRestarts>,
+    stuck: Arc<AtomicBool>,
     _dir: TempDir,
 }
 
@@ -102,19 +113,26 @@ impl Setup {
         tokio::time::pause();
         let (lake, dir) = lake();
         let script = Arc::new(Mutex::new(Script::default()));
+        let clock = script.clone();
         let letters = Arc::new(Mutex::new(Letters::default()));
         let held = Arc::new(Mutex::new(None));
         let told = held.clone();
         let (sender, windows) = mpsc::unbounded_channel();
+        let stuck = Arc::new(AtomicBool::new(false));
+        let are_stuck = stuck.clone();
         let params = ConsumerParams {
             commit_every,
             idle: IdleRule { timeout: Duration::from_secs(3), speed: SPEED },
-            wall: WallClock::reading(|| minute(1_000_000)),
+            wall: WallClock::reading(move || clock.lock().unwrap().wall.unwrap_or(minute(1_000_000))),
             collect: Box::new(move |partition| Some(taken_from(&lake, partition, &checkpoint))),
             spawn_window: Box::new(move |symbol| {
                 let window = FakeWindow(symbol.clone(), sender.clone()).start();
                 WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
             }),
+            replace_stuck_windows: Box::new(move || {
+                are_stuck.swap(false, Ordering::SeqCst).then_some(Duration::from_secs(120))
+            }),
+            after_fencing: SESSION,
             ends: Ends::new(Box::new(move |_| *told.lock().unwrap())),
             backlog: None,
         };
@@ -125,7 +143,8 @@ impl Setup {
         let (drained, drained_probe) = probe();
         let (failed, failed_probe) = probe();
         let (lag, lag_probe) = probe();
-        let outputs = ConsumerOutputs { taken, lost, barriers, drained, failed, lag };
+        let (restarts, restarts_probe) = probe();
+        let outputs = ConsumerOutputs { taken, lost, barriers, drained, failed, lag, restarts };
         let consumer = TickConsumer::new(Box::new(Scripted(script.clone())), params, letter_box, outputs).start();
         Self {
             consumer,
@@ -139,6 +158,8 @@ impl Setup {
             drained: drained_probe,
             failed: failed_probe,
             lag: lag_probe,
+            restarts: restarts_probe,
+            stuck,
             _dir: dir,
         }
     }
@@ -207,6 +228,7 @@ fn letter_box(letters: Arc<Mutex<Letters>>) -> SendLetter {
             return Err(LetterNotTaken);
         }
         letters.sent.push((letter.reason, letter.offset));
+        letters.suppressed += letter.suppressed;
         Ok(())
     })
 }

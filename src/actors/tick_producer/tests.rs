@@ -61,6 +61,10 @@ impl Setup {
     }
 
     fn with(simulation: Simulation, broker: Broker) -> Self {
+        Self::on(simulation, broker, WallClock::reading(|| minute(100_000)))
+    }
+
+    fn on(simulation: Simulation, broker: Broker, wall: WallClock) -> Self {
         tokio::time::pause();
         let broker = Arc::new(Mutex::new(broker));
         let to = broker.clone();
@@ -81,7 +85,6 @@ impl Setup {
             Ok(())
         });
         let (failed, failed_probe) = probe();
-        let wall = WallClock::reading(|| minute(100_000));
         let producer = TickProducer::new(simulation, route(), wall, publish, failed).start();
         Self { producer, broker, failed: failed_probe }
     }
@@ -226,4 +229,34 @@ async fn a_producer_that_published_nothing_answers_with_where_the_stock_stood() 
     waiting.past = Some(past);
     let setup = Setup::with(waiting, Broker::default());
     assert_eq!(setup.producer.send(StopProducing).await.unwrap(), Some(past));
+}
+
+#[actix::test]
+async fn who_slept_an_hour_goes_on_where_it_was_and_leaves_out_no_tick() {
+    let setup = Setup::new(Span::ZERO);
+    all_done().await;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let published = setup.published();
+    assert!(published.len() >= 7_200, "ten hours of event time have passed: {}", published.len());
+    assert!(published.is_sorted_by(|a, b| a.0 + 5 == b.0), "in order and without a hole: none can be late");
+}
+
+#[actix::test]
+async fn f29_a_wall_clock_that_jumps_an_hour_changes_no_tick() {
+    let mut published = Vec::new();
+    for jump in [0, 60, -60] {
+        let minutes = Arc::new(Mutex::new(100_000));
+        let shown = minutes.clone();
+        let wall = WallClock::reading(move || minute(*shown.lock().unwrap()));
+        let setup = Setup::on(simulation(Span::ZERO, FaultDials::default()), Broker::default(), wall);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        *minutes.lock().unwrap() += jump;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        published.push(setup.published());
+        tokio::time::resume();
+    }
+    let least = published.iter().map(Vec::len).min().unwrap();
+    assert!(least >= 119, "{least}");
+    assert!(published.iter().all(|ticks| ticks[..least] == published[0][..least]));
 }

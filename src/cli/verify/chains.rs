@@ -1,16 +1,27 @@
 //! The chains, as they stand when the verification begins.
 
+mod indicators;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::Findings;
 use super::bars::check_conservation;
-use super::dates::reason;
+use super::findings::Remedy;
+use super::repair::Repairs;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
-use crate::storage::layout::{self, BarsFile, Dataset};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
+use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::{Lake, PublishedFile, StorageError};
+
+/// How often, and how long apart, a chain with holes is listed again: its owner may be letting go of entries just now.
+const LOOKS: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How many entries of one hole are looked for in `bars/`: an owner keeps fewer.
+const HOLE_LIMIT: usize = 100;
 
 /// What the rest of the verification needs to know of a chain.
 #[derive(Clone, Debug)]
@@ -23,98 +34,248 @@ pub struct ChainSeen {
     pub newest_ticks: u64,
     /// The newest entry is not published yet.
     pub unpublished: bool,
-    /// Features of all files up to here are published: the saved indicators include them.
-    pub saved: CommitNumber,
+    /// The saved indicators: features of all files that they include are published.
+    pub indicators: Option<IndicatorState>,
+    pub aside: Vec<Aside>,
 }
 
-/// Checks every entry that the chains hold.
-///
-/// # Errors
-/// When a chain cannot be listed.
-pub fn check_all(
-    lake: &Lake,
-    root: &Path,
-    findings: &mut Findings,
-) -> Result<BTreeMap<TopicPartition, ChainSeen>, StorageError> {
-    let mut seen = BTreeMap::new();
-    for partition in lake.partitions()? {
-        let chain = check(lake, root, &partition, findings)?;
-        seen.insert(partition, chain);
+impl ChainSeen {
+    /// The newest file that the saved indicators include; 0 when there are none.
+    pub fn saved(&self) -> CommitNumber {
+        self.indicators.as_ref().map_or(CommitNumber(0), IndicatorState::last)
     }
-    Ok(seen)
 }
 
-fn check(
-    lake: &Lake,
-    root: &Path,
-    partition: &TopicPartition,
-    findings: &mut Findings,
-) -> Result<ChainSeen, StorageError> {
-    let saved = saved_indicators(lake, partition, root, findings);
-    let entries = lake.entries(partition)?;
-    let horizon = entries.last().copied().unwrap_or(CommitNumber(0));
-    let mut seen = ChainSeen { horizon, newest: None, newest_ticks: 0, unpublished: false, saved };
-    for number in entries {
-        let path = entry_path(root, partition, number);
-        let commit = match lake.read_entry(partition, number) {
-            Ok(commit) => commit,
-            // removed since it was listed: its bars and features are published, the walk comes to them
-            Err(StorageError::Missing { .. }) => continue,
-            Err(error) => {
-                findings.of_file(&path, reason(error));
+/// An entry that was put aside as unreadable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Aside {
+    pub number: CommitNumber,
+    /// The chain has gone on beyond it: what it held has been read from the log again.
+    pub is_behind: bool,
+}
+
+/// What became of an entry's rows in public.
+enum Copy {
+    /// They stand there, or there are none.
+    Stands,
+    Missing,
+    /// Damaged, or not what the chain says.
+    Bad,
+}
+
+/// The check of one chain after the other.
+pub struct ChainCheck<'a> {
+    pub lake: &'a Lake,
+    pub root: &'a Path,
+    pub findings: &'a mut Findings,
+    /// Puts right what it finds.
+    pub repairs: Option<&'a mut Repairs>,
+}
+
+impl ChainCheck<'_> {
+    /// Checks every entry that the chains hold.
+    ///
+    /// # Errors
+    /// When a chain cannot be listed, or a repair is refused by the disk.
+    pub fn all(mut self) -> Result<BTreeMap<TopicPartition, ChainSeen>, StorageError> {
+        let mut seen = BTreeMap::new();
+        for partition in self.lake.partitions()? {
+            let chain = self.check(&partition)?;
+            seen.insert(partition, chain);
+        }
+        Ok(seen)
+    }
+
+    fn check(&mut self, partition: &TopicPartition) -> Result<ChainSeen, StorageError> {
+        // before the entries: these are let go of only when the saved indicators include them
+        let indicators = self.indicators(partition)?;
+        let names = self.settled_names(partition)?;
+        let entries = self.lake.entries(partition)?;
+        let horizon = entries.last().copied().unwrap_or(CommitNumber(0));
+        let indicators = self.usable_indicators(partition, indicators, entries.first().copied())?;
+        self.check_holes(partition, &names)?;
+        let mut seen =
+            ChainSeen { horizon, newest: None, newest_ticks: 0, unpublished: false, indicators, aside: Vec::new() };
+        let mut cuts: Vec<(CommitNumber, NextOffset)> = Vec::new();
+        for number in entries {
+            let path = entry_path(self.root, partition, number);
+            let commit = match self.lake.read_entry(partition, number) {
+                Ok(commit) => commit,
+                // removed since it was listed: its bars and features are published, the walk comes to them
+                Err(StorageError::Missing { .. }) => continue,
+                Err(error) => {
+                    self.unreadable_entry((partition, number), error, number == horizon)?;
+                    continue;
+                }
+            };
+            if let Err(problem) = check_conservation(&commit.checkpoint) {
+                self.findings.of_file(&path, problem, Remedy::RestoreOrReplay);
+            }
+            cuts.push((number, commit.checkpoint.cut));
+            let stands = self.check_published((partition, number), &commit, number == horizon)?;
+            if number == horizon {
+                seen.newest_ticks = ticks_of(&commit.rows);
+                seen.newest = Some(commit.checkpoint);
+                seen.unpublished = !stands;
+            }
+        }
+        let aside = names.iter().filter(|name| matches!(name, EntryName::Quarantined(_))).map(|name| name.number());
+        seen.aside = aside.map(|number| Aside { number, is_behind: is_behind(number, &cuts, horizon) }).collect();
+        Ok(seen)
+    }
+
+    /// Compares an entry with its public copy; whether there is one, or none is needed.
+    fn check_published(
+        &mut self,
+        (partition, number): (&TopicPartition, CommitNumber),
+        commit: &Commit,
+        is_newest: bool,
+    ) -> Result<bool, StorageError> {
+        let Some(date) = commit.date() else { return Ok(true) };
+        let file = BarsFile { partition: partition.clone(), number, date };
+        let public = published(self.root, &file, Dataset::Bars);
+        let entry = entry_path(self.root, partition, number);
+        let copy = match self.lake.read_bars(&public) {
+            Ok(None) => Copy::Missing,
+            Ok(Some(found)) if found.bars[..] == commit.rows[..] && found.checkpoint == commit.checkpoint => {
+                Copy::Stands
+            }
+            Ok(Some(_)) => {
+                let problem = format!("differs from its entry in the chain, {}", entry.display());
+                self.findings.of_file(&public.path, problem, Remedy::Repair);
+                Copy::Bad
+            }
+            // the walk says so
+            Err(StorageError::Damaged { .. }) => Copy::Bad,
+            Err(_) => Copy::Stands,
+        };
+        match copy {
+            Copy::Stands => return Ok(true),
+            Copy::Bad => {}
+            Copy::Missing if self.rows_stand_elsewhere(&file, commit)? => {
+                let problem = "is in the chain, and its rows stand under another number: it is of an owner that had lost \
+                               the partition";
+                self.findings.of_file(&entry, problem, Remedy::Repair);
+                if let Some(repairs) = &mut self.repairs
+                    && !is_newest
+                {
+                    self.lake.remove_from_chain(partition, number)?;
+                    repairs.did(&entry, "removed: its rows stand under another number");
+                }
+                return Ok(true);
+            }
+            // the one after it was only begun when this one was published
+            Copy::Missing if !is_newest => {
+                self.findings.of_file(
+                    &entry,
+                    "is in the chain, but its rows are not published in bars/",
+                    Remedy::Repair,
+                );
+            }
+            Copy::Missing => {}
+        }
+        let Some(repairs) = &mut self.repairs else { return Ok(matches!(copy, Copy::Bad)) };
+        self.lake.publish_again(&file)?;
+        repairs.did(&public.path, "published again from the chain");
+        Ok(true)
+    }
+
+    /// Whether bars of these windows stand in other files of the partition: publishing these would double them.
+    fn rows_stand_elsewhere(&self, file: &BarsFile, commit: &Commit) -> Result<bool, StorageError> {
+        for other in self.lake.files_of(Dataset::Bars, &file.date)? {
+            if other.commit().is_none_or(|(of, number)| of != file.partition || number == file.number) {
                 continue;
             }
-        };
-        if let Err(problem) = check_conservation(&commit.checkpoint) {
-            findings.of_file(&path, problem);
-        }
-        let is_published = check_published(lake, root, (partition, number), &commit, findings);
-        if number == horizon {
-            seen.newest_ticks = ticks_of(&commit.rows);
-            seen.newest = Some(commit.checkpoint);
-            seen.unpublished = !is_published;
-        } else if !is_published {
-            // the one after it was only begun when this one was published
-            findings.of_file(&path, "is in the chain, but its rows are not published in bars/");
-        }
-    }
-    Ok(seen)
-}
-
-/// Compares an entry with its public copy, if it has one; whether it has, or needs none.
-fn check_published(
-    lake: &Lake,
-    root: &Path,
-    (partition, number): (&TopicPartition, CommitNumber),
-    commit: &Commit,
-    findings: &mut Findings,
-) -> bool {
-    let Some(date) = commit.date() else { return true };
-    let file = published(root, &BarsFile { partition: partition.clone(), number, date }, Dataset::Bars);
-    match lake.read_bars(&file) {
-        Ok(None) => false,
-        Ok(Some(public)) => {
-            if public.bars[..] != commit.rows[..] || public.checkpoint != commit.checkpoint {
-                let entry = entry_path(root, partition, number);
-                findings.of_file(&file.path, format!("differs from its entry in the chain, {}", entry.display()));
+            let bars = self.lake.read_bars(&other).ok().flatten().map(|content| content.bars).unwrap_or_default();
+            let is_ours = |bar: &Bar| {
+                let key = |other: &Bar| (&other.symbol, other.window_start).cmp(&(&bar.symbol, bar.window_start));
+                commit.rows.binary_search_by(key).is_ok()
+            };
+            if bars.iter().any(is_ours) {
+                return Ok(true);
             }
-            true
         }
-        // the walk says so
-        Err(_) => true,
+        Ok(false)
+    }
+
+    fn unreadable_entry(
+        &mut self,
+        (partition, number): (&TopicPartition, CommitNumber),
+        error: StorageError,
+        is_newest: bool,
+    ) -> Result<(), StorageError> {
+        let path = entry_path(self.root, partition, number);
+        let is_damaged = matches!(error, StorageError::Damaged { .. });
+        let copy = if is_damaged { self.lake.good_copy(partition, number)? } else { None };
+        let remedy = if is_newest && copy.is_none() { Remedy::NextStart } else { Remedy::Repair };
+        self.findings.unreadable(&path, error, remedy);
+        match (&mut self.repairs, copy) {
+            (Some(repairs), Some(copy)) => {
+                self.lake.restore_entry(&copy)?;
+                repairs.did(&path, "restored from its published copy");
+            }
+            (Some(repairs), None) if is_damaged && !is_newest => {
+                self.lake.put_aside(partition, number)?;
+                repairs.did(&path, "put aside: nothing readable is left of it");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Numbers between two that stand: somebody has removed them, for owners let go of the lowest only.
+    fn check_holes(&mut self, partition: &TopicPartition, names: &[EntryName]) -> Result<(), StorageError> {
+        for (first, last) in holes(names) {
+            let path = entry_path(self.root, partition, first);
+            let mut copies = Vec::new();
+            for number in (first.0..=last.0).take(HOLE_LIMIT) {
+                copies.extend(self.lake.good_copy(partition, CommitNumber(number))?);
+            }
+            let remedy = if copies.is_empty() { Remedy::NextCommits } else { Remedy::Repair };
+            let up_to = if first == last { String::new() } else { format!(", and so are those up to {last}") };
+            let problem = format!(
+                "is missing{up_to}: the chain holds entries below and above (bars that went with it are told where they are \
+                 missed)"
+            );
+            self.findings.of_file(&path, problem, remedy);
+            let Some(repairs) = &mut self.repairs else { continue };
+            for copy in copies {
+                self.lake.restore_entry(&copy)?;
+                repairs.did(&entry_path(self.root, partition, copy.number), "restored from its published copy");
+            }
+        }
+        Ok(())
+    }
+
+    /// The names, listed until they have no holes or the holes stay.
+    fn settled_names(&self, partition: &TopicPartition) -> Result<Vec<EntryName>, StorageError> {
+        let mut names = self.lake.chain_names(partition)?;
+        for _ in 0..LOOKS {
+            if holes(&names).is_empty() {
+                break;
+            }
+            thread::sleep(LOOK_AGAIN);
+            names = self.lake.chain_names(partition)?;
+        }
+        Ok(names)
     }
 }
 
-/// How far the saved indicators go; 0 when there are none. Damaged ones are computed anew by the next start.
-fn saved_indicators(lake: &Lake, partition: &TopicPartition, root: &Path, findings: &mut Findings) -> CommitNumber {
-    let saved = match lake.load_indicators(partition) {
-        Ok(saved) => saved,
-        Err(error) => {
-            findings.of_file(&root.join(layout::indicators(partition)), reason(error));
-            None
-        }
-    };
-    saved.and_then(|bytes| IndicatorState::from_bytes(&bytes).ok()).map_or(CommitNumber(0), |state| state.last())
+/// What was done about saved indicators that cannot be used.
+pub const FORGOTTEN: &str = "removed: the next start computes it from all bars of the partition";
+
+/// First and last number of each hole.
+fn holes(names: &[EntryName]) -> Vec<(CommitNumber, CommitNumber)> {
+    let pairs = names.windows(2).map(|pair| (pair[0].number().0, pair[1].number().0));
+    let holes = pairs.filter(|(below, above)| below + 1 < *above);
+    holes.map(|(below, above)| (CommitNumber(below + 1), CommitNumber(above - 1))).collect()
+}
+
+/// Whether the chain has gone on reading beyond an entry put aside, and has one to fall back to besides the newest.
+fn is_behind(number: CommitNumber, cuts: &[(CommitNumber, NextOffset)], horizon: CommitNumber) -> bool {
+    let (below, above) = cuts.split_at(cuts.partition_point(|(other, _)| *other < number));
+    let newest = above.last().filter(|(newest, _)| above.len() > 1 && *newest == horizon);
+    newest.is_some_and(|(_, cut)| below.last().is_none_or(|(_, below)| cut > below))
 }
 
 /// Where an entry of a chain stands.

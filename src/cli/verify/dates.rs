@@ -1,14 +1,18 @@
 //! The walk over the published files, date by date, and by partition and number within a date: so each stock's windows come in
 //! their order.
 
+mod finish;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::chains::{self, ChainSeen, published};
-use super::findings::{RowFaults, Rule};
-use super::history::History;
+use super::chains::{ChainSeen, published};
+use super::coverage::Cuts;
+use super::findings::{Remedy, RowFaults, Rule};
+use super::history::{History, Standing};
+use super::repair::Repairs;
 use super::{Findings, Report, bars, features, listing};
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
@@ -19,13 +23,24 @@ use crate::storage::{BarsFile, Dataset, Lake, StorageError};
 const ATTEMPTS: u32 = 20;
 
 const NO_FEATURES: &str = "has no features file beside it in features/";
+const NO_BARS: &str = "has no bars file beside it in bars/";
 
 /// The walk, and what it has learnt so far.
 pub struct Walk<'a> {
     lake: &'a Lake,
     root: &'a Path,
     chains: BTreeMap<TopicPartition, ChainSeen>,
+    /// Puts right what is found.
+    repairs: Option<&'a mut Repairs>,
     learnt: Learnt,
+}
+
+/// What the walk leaves to be looked at further.
+pub struct Walked {
+    pub report: Report,
+    pub findings: Findings,
+    pub chains: BTreeMap<TopicPartition, ChainSeen>,
+    pub cuts: BTreeMap<TopicPartition, Cuts>,
 }
 
 /// Grows by whole dates: one that changes while it is read is read again, and leaves nothing behind.
@@ -42,16 +57,20 @@ struct Learnt {
     newest: BTreeMap<TopicPartition, CommitNumber>,
     /// Files without features that the chain still holds.
     waiting: Vec<BarsFile>,
-    /// Partitions with files that their chains do not know, told once.
-    ahead: BTreeSet<TopicPartition>,
+    /// Partitions with files that their chains do not know, told once, and the newest of these that is readable.
+    ahead: BTreeMap<TopicPartition, Option<BarsFile>>,
+    /// Partitions whose saved indicators were held against the bars.
+    compared: BTreeSet<TopicPartition>,
+    cuts: BTreeMap<TopicPartition, Cuts>,
 }
 
 /// One of the two files of a commit.
 enum Side<T> {
     Read(T),
-    /// It is there; that it cannot be read is told.
-    Unreadable,
+    Unreadable(StorageError),
     Absent,
+    /// It may be in the making.
+    Awaited,
 }
 
 /// A file was gone since it was listed.
@@ -61,10 +80,10 @@ impl<'a> Walk<'a> {
     pub fn new(
         lake: &'a Lake,
         root: &'a Path,
-        chains: BTreeMap<TopicPartition, ChainSeen>,
-        findings: Findings,
+        (chains, findings): (BTreeMap<TopicPartition, ChainSeen>, Findings),
+        repairs: Option<&'a mut Repairs>,
     ) -> Self {
-        Self { lake, root, chains, learnt: Learnt { findings, ..Learnt::default() } }
+        Self { lake, root, chains, repairs, learnt: Learnt { findings, ..Learnt::default() } }
     }
 
     /// Checks one date; dates come in their order.
@@ -101,7 +120,7 @@ impl<'a> Walk<'a> {
                 false => Ok(self.look_for_features(file, learnt)?),
             };
             let Ok(features) = features else { return Ok(Err(Gone)) };
-            self.check_commit(file, bars, features, learnt);
+            self.check_commit(file, bars, features, learnt)?;
         }
         Ok(Ok(()))
     }
@@ -110,7 +129,7 @@ impl<'a> Walk<'a> {
     /// lack the one before it. Where a file is ahead of its chain for good, that is a finding, and the file is looked at.
     fn is_newer_than_this_check(&self, file: &BarsFile, learnt: &mut Learnt) -> Result<bool, StorageError> {
         let horizon = self.chains.get(&file.partition).map_or(CommitNumber(0), |chain| chain.horizon);
-        if file.number <= horizon || learnt.ahead.contains(&file.partition) {
+        if file.number <= horizon || learnt.ahead.contains_key(&file.partition) {
             return Ok(false);
         }
         let top = self.lake.entries(&file.partition)?.last().copied();
@@ -118,16 +137,18 @@ impl<'a> Walk<'a> {
             return Ok(true);
         }
         let ends = top.map_or_else(|| String::from("has no entries"), |top| format!("ends at {top}"));
-        let problem =
-            format!("the partition's chain in state/ {ends}: the file was copied here, or the chain was changed");
-        learnt.findings.of_file(&self.path(file, Dataset::Bars), problem);
-        learnt.ahead.insert(file.partition.clone());
+        let problem = format!(
+            "the partition's chain in state/ {ends}: entries were removed from it (then the next start takes this back into \
+             it), or the file was copied here (then move it out of the lake)"
+        );
+        learnt.findings.of_file(&self.path(file, Dataset::Bars), problem, Remedy::Repair);
+        learnt.ahead.insert(file.partition.clone(), None);
         Ok(false)
     }
 
     fn read_bars(&self, file: &BarsFile, learnt: &mut Learnt) -> Result<Side<PublishedBars>, Gone> {
         let read = self.lake.read_bars(&published(self.root, file, Dataset::Bars));
-        let side = self.side(file, Dataset::Bars, read, learnt)?;
+        let side = side(read, learnt)?;
         if let Side::Read(content) = &side {
             learnt.bars += content.bars.len() as u64;
         }
@@ -136,31 +157,12 @@ impl<'a> Walk<'a> {
 
     fn read_features(&self, file: &BarsFile, learnt: &mut Learnt) -> Result<Side<Vec<FeatureRow>>, Gone> {
         let read = self.lake.read_features(&published(self.root, file, Dataset::Features));
-        let side = self.side(file, Dataset::Features, read, learnt)?;
+        let side = side(read, learnt)?;
         let newest = learnt.featured.entry(file.partition.clone()).or_insert(file.number);
         *newest = file.number.max(*newest);
         if let Side::Read(rows) = &side {
             learnt.feature_rows += rows.len() as u64;
         }
-        Ok(side)
-    }
-
-    fn side<T>(
-        &self,
-        file: &BarsFile,
-        dataset: Dataset,
-        read: Result<Option<T>, StorageError>,
-        learnt: &mut Learnt,
-    ) -> Result<Side<T>, Gone> {
-        let side = match read {
-            Ok(Some(content)) => Side::Read(content),
-            Ok(None) => return Err(Gone),
-            Err(error) => {
-                learnt.findings.of_file(&self.path(file, dataset), reason(error));
-                Side::Unreadable
-            }
-        };
-        learnt.files += 1;
         Ok(side)
     }
 
@@ -171,95 +173,100 @@ impl<'a> Walk<'a> {
         if let Ok(side) = self.read_features(file, learnt) {
             return Ok(side);
         }
-        let saved = self.chains.get(&file.partition).map_or(CommitNumber(0), |chain| chain.saved);
-        if is_held && file.number > saved {
-            learnt.waiting.push(file.clone());
-        } else {
-            learnt.findings.of_file(&self.path(file, Dataset::Bars), NO_FEATURES);
-        }
-        Ok(Side::Absent)
+        let saved = self.chains.get(&file.partition).map_or(CommitNumber(0), ChainSeen::saved);
+        Ok(if is_held && file.number > saved { Side::Awaited } else { Side::Absent })
     }
 
     fn check_commit(
-        &self,
+        &mut self,
         file: &BarsFile,
         bars: Side<PublishedBars>,
         features: Side<Vec<FeatureRow>>,
         learnt: &mut Learnt,
-    ) {
+    ) -> Result<(), StorageError> {
         let newest = learnt.newest.entry(file.partition.clone()).or_insert(file.number);
         *newest = file.number.max(*newest);
-        match (bars, features) {
-            (Side::Read(content), features) => self.check_rows(file, &content, features, learnt),
-            (unread, features) => {
-                if let Side::Absent = unread {
-                    learnt.findings.of_file(&self.path(file, Dataset::Features), "has no bars file beside it in bars/");
+        self.compare_saved(&file.partition, Some(file.number), learnt)?;
+        let standing = match bars {
+            Side::Read(content) => {
+                if let Some(newest) = learnt.ahead.get_mut(&file.partition) {
+                    *newest = Some(file.clone());
                 }
-                // without features either, the next tally tells whether there were bars
-                if let Side::Read(rows) = features {
-                    learnt.history.stand_in(&file.partition, &file.name(), &rows);
-                }
+                learnt.cuts.entry(file.partition.clone()).or_default().observe(&content.checkpoint);
+                return self.check_rows(file, &content, features, learnt);
             }
+            Side::Unreadable(error) => {
+                let is_held = self.lake.read_entry(&file.partition, file.number).is_ok();
+                let remedy = if is_held { Remedy::Repair } else { Remedy::RestoreOrReplay };
+                learnt.findings.unreadable(&self.path(file, Dataset::Bars), error, remedy);
+                Standing::Unreadable
+            }
+            Side::Absent | Side::Awaited => Standing::Gone,
+        };
+        match features {
+            Side::Read(rows) => learnt.history.stand_in(file, &rows, standing),
+            Side::Unreadable(error) => {
+                learnt.findings.unreadable(&self.path(file, Dataset::Features), error, Remedy::RestoreOrReplay);
+            }
+            // the next tally tells whether there were bars
+            Side::Absent | Side::Awaited => {}
         }
+        Ok(())
     }
 
     fn check_rows(
-        &self,
+        &mut self,
         file: &BarsFile,
         content: &PublishedBars,
         features: Side<Vec<FeatureRow>>,
         learnt: &mut Learnt,
-    ) {
+    ) -> Result<(), StorageError> {
         let path = self.path(file, Dataset::Bars);
         let mut faults = RowFaults::default();
         bars::check(&content.bars, &file.date, &content.checkpoint, &mut faults);
         let mut expected = Vec::new();
         // rows of another date are not in their turn: only where they stand is told
         if !faults.has(Rule::Date) {
-            for problem in learnt.history.tally(&file.partition, &content.bars, &content.checkpoint) {
-                learnt.findings.of_file(&path, problem);
-            }
+            let sums = learnt.history.tally(&file.partition, &content.bars, &content.checkpoint);
+            self.tell_sums(&path, sums, learnt)?;
             expected = learnt.history.push_file(&file.partition, &file.name(), &content.bars, &mut faults);
         }
-        learnt.findings.of_rows(&path, faults);
-        if let Side::Read(rows) = features {
-            let path = self.path(file, Dataset::Features);
-            let mut faults = RowFaults::default();
-            if let Err(problem) = features::compare(&content.bars, &expected, &rows, &mut faults) {
-                learnt.findings.of_file(&path, problem);
+        let are_sound = faults.is_empty();
+        learnt.findings.of_rows(&path, faults, Remedy::RestoreOrReplay);
+        let whole: Option<Vec<FeatureRow>> = expected.iter().cloned().collect();
+        let whole = whole.filter(|rows| are_sound && rows.len() == content.bars.len());
+        let remedy = if whole.is_some() { Remedy::Repair } else { Remedy::RestoreOrReplay };
+        let path = self.path(file, Dataset::Features);
+        let are_good = match features {
+            Side::Read(rows) => {
+                let mut faults = RowFaults::default();
+                let shape = features::compare(&content.bars, &expected, &rows, &mut faults);
+                let are_good = shape.is_ok() && faults.is_empty();
+                if let Err(problem) = shape {
+                    learnt.findings.of_file(&path, problem, remedy);
+                }
+                learnt.findings.of_rows(&path, faults, remedy);
+                are_good
             }
-            learnt.findings.of_rows(&path, faults);
-        }
-    }
-
-    /// What remains to be said when all dates are through.
-    pub fn finish(self) -> Report {
-        let Learnt { mut history, mut findings, featured, newest, waiting, bars, feature_rows, files, .. } =
-            self.learnt;
-        let is_seen = |partition, chain: &ChainSeen| newest.get(partition).is_some_and(|seen| *seen >= chain.horizon);
-        let unpublished =
-            self.chains.iter().filter(|(partition, chain)| chain.unpublished && !is_seen(partition, chain));
-        let mut pending = unpublished.count();
-        for file in waiting.iter().filter(|file| !self.lake.has_features(file)) {
-            // features come in the order of their files
-            if featured.get(&file.partition).is_some_and(|newest| *newest > file.number) {
-                findings.of_file(&self.root.join(file.path(Dataset::Bars)), NO_FEATURES);
-            } else {
-                pending += 1;
+            Side::Unreadable(error) => {
+                let is_damaged = matches!(error, StorageError::Damaged { .. });
+                learnt.findings.unreadable(&path, error, remedy);
+                !is_damaged
             }
-        }
-        for (partition, chain) in &self.chains {
-            let Some(checkpoint) = &chain.newest else { continue };
-            let not_in_files = if is_seen(partition, chain) { 0 } else { chain.newest_ticks };
-            if let Err(problem) = history.close(partition, checkpoint.counters.in_bars.saturating_sub(not_in_files)) {
-                findings.of_file(&chains::entry_path(self.root, partition, chain.horizon), problem);
+            Side::Absent => {
+                learnt.findings.of_file(&self.path(file, Dataset::Bars), NO_FEATURES, remedy);
+                false
             }
+            Side::Awaited => {
+                learnt.waiting.push(file.clone());
+                false
+            }
+        };
+        if let (Some(repairs), false, Some(rows)) = (&mut self.repairs, are_good, whole) {
+            self.lake.publish_features_again(file, &rows)?;
+            repairs.did(&path, "computed again from the bars");
         }
-        let partitions = history.partitions().chain(self.chains.keys()).collect::<BTreeSet<_>>().len();
-        let stocks = history.stocks();
-        let (findings, unlisted) = findings.into_parts();
-        let sound = findings.is_empty();
-        Report { sound, bars, feature_rows, files, stocks, partitions, pending, unlisted, findings }
+        Ok(())
     }
 
     fn path(&self, file: &BarsFile, dataset: Dataset) -> PathBuf {
@@ -267,12 +274,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Why a file cannot be used; the finding names it.
-pub fn reason(error: StorageError) -> String {
-    match error {
-        StorageError::Damaged { reason, .. } => format!("is damaged or was not written by stockstream: {reason}"),
-        StorageError::Newer { version, .. } => format!("has format version {version}, newer than this program knows"),
-        StorageError::Io { action, source, .. } => format!("cannot {action} it: {source}"),
-        other => other.to_string(),
-    }
+fn side<T>(read: Result<Option<T>, StorageError>, learnt: &mut Learnt) -> Result<Side<T>, Gone> {
+    let side = match read {
+        Ok(Some(content)) => Side::Read(content),
+        Ok(None) => return Err(Gone),
+        Err(error) => Side::Unreadable(error),
+    };
+    learnt.files += 1;
+    Ok(side)
 }

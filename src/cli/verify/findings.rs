@@ -1,4 +1,4 @@
-//! What is wrong with a lake: listed up to a limit, counted beyond it.
+//! What is wrong with a lake and what helps: listed up to a limit, counted beyond it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,48 @@ use serde::{Serialize, Serializer};
 
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
+use crate::storage::StorageError;
 
 /// How many findings are listed.
 const LIMIT: usize = 100;
+
+/// What helps against a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// Everything needed to put it right is in the lake.
+    Repair,
+    /// The log has what is needed.
+    NextStart,
+    /// Nothing is wrong with the bars, and it goes by itself.
+    NextCommits,
+    /// It is not of the lake.
+    MoveOut,
+    /// What it held is nowhere in the lake.
+    RestoreOrReplay,
+    /// A later version of this program wrote it.
+    NewerProgram,
+    /// The system refuses to read it.
+    CheckDisk,
+    /// The log is not the one that the lake was made from.
+    OtherLog,
+}
+
+impl Remedy {
+    /// What to do.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Repair => "`stockstream verify --repair` puts it right",
+            Self::NextStart => "the next start of stockstream makes it again from the log, while that holds it",
+            Self::NextCommits => "nothing needs to be done: the chain lets go of it with its next commits",
+            Self::MoveOut => "move it out of the lake",
+            Self::RestoreOrReplay => "restore it from a backup; without one, replay the topic into another lake",
+            Self::NewerProgram => "use the newer program",
+            Self::CheckDisk => "look at the disk, and whether this user may read it",
+            Self::OtherLog => "connect to the cluster and topic of this lake, or begin another lake for this topic",
+        }
+    }
+}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,6 +62,9 @@ pub struct Finding {
     #[serde(serialize_with = "rfc3339")]
     pub window: Option<EventTime>,
     pub problem: String,
+    pub remedy: Remedy,
+    /// The same in words.
+    pub advice: &'static str,
 }
 
 fn rfc3339<S: Serializer>(time: &Option<EventTime>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -35,7 +77,7 @@ impl fmt::Display for Finding {
         if let (Some(stock), Some(window)) = (&self.stock, self.window) {
             write!(f, "{stock} at {window}: ")?;
         }
-        f.write_str(&self.problem)
+        write!(f, "{}; {}", self.problem, self.advice)
     }
 }
 
@@ -48,12 +90,30 @@ pub struct Findings {
 
 impl Findings {
     /// Something is wrong with a file as a whole.
-    pub fn of_file(&mut self, file: &Path, problem: impl fmt::Display) {
-        self.add(Finding { file: file.display().to_string(), stock: None, window: None, problem: problem.to_string() });
+    pub fn of_file(&mut self, file: &Path, problem: impl fmt::Display, remedy: Remedy) {
+        let (file, problem) = (file.display().to_string(), problem.to_string());
+        self.add(Finding { file, stock: None, window: None, problem, remedy, advice: remedy.advice() });
+    }
+
+    /// A file cannot be read; `if_damaged` helps when that is because of what it holds.
+    pub fn unreadable(&mut self, file: &Path, error: StorageError, if_damaged: Remedy) {
+        match error {
+            StorageError::Damaged { reason, .. } => {
+                self.of_file(file, format!("is damaged or was not written by stockstream: {reason}"), if_damaged);
+            }
+            StorageError::Newer { version, .. } => {
+                let problem = format!("has format version {version}, newer than this program knows");
+                self.of_file(file, problem, Remedy::NewerProgram);
+            }
+            StorageError::Io { action, source, .. } => {
+                self.of_file(file, format!("cannot {action} it: {source}"), Remedy::CheckDisk);
+            }
+            other => self.of_file(file, other, if_damaged),
+        }
     }
 
     /// What is wrong with rows of a file: of each kind the first, and how many more.
-    pub fn of_rows(&mut self, file: &Path, faults: RowFaults) {
+    pub fn of_rows(&mut self, file: &Path, faults: RowFaults, remedy: Remedy) {
         for RowFault { stock, window, problem, more } in faults.first.into_values() {
             let problem = match more {
                 0 => problem,
@@ -61,8 +121,15 @@ impl Findings {
                 _ => format!("{problem} (and the like for {more} more rows of this file)"),
             };
             let file = file.display().to_string();
-            self.add(Finding { file, stock: Some(stock), window: Some(window), problem });
+            let (stock, window) = (Some(stock), Some(window));
+            self.add(Finding { file, stock, window, problem, remedy, advice: remedy.advice() });
         }
+    }
+
+    /// Adds those of a part.
+    pub fn absorb(&mut self, part: Self) {
+        part.listed.into_iter().for_each(|finding| self.add(finding));
+        self.unlisted += part.unlisted;
     }
 
     /// Those that are listed, and how many are not.
@@ -101,6 +168,12 @@ pub enum Rule {
     Pairing,
     /// Indicators are what the bars give.
     Indicators,
+    /// The log gives the same values.
+    Log,
+    /// The log gives this bar.
+    LogLacks,
+    /// The lake has every bar that the log gives.
+    LakeLacks,
 }
 
 /// Faults of the rows of one file.
@@ -131,6 +204,10 @@ impl RowFaults {
     pub fn has(&self, rule: Rule) -> bool {
         self.first.contains_key(&rule)
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +217,7 @@ mod tests {
     #[test]
     fn findings_beyond_the_limit_are_counted() {
         let mut findings = Findings::default();
-        (0..LIMIT + 7).for_each(|i| findings.of_file(Path::new("x"), i));
+        (0..LIMIT + 7).for_each(|i| findings.of_file(Path::new("x"), i, Remedy::MoveOut));
         let (listed, unlisted) = findings.into_parts();
         assert_eq!((listed.len(), unlisted), (LIMIT, 7));
     }
@@ -153,10 +230,10 @@ mod tests {
             faults.add(Rule::Ticks, (&stock, EventTime::from_micros(minute * 60_000_000)), || format!("row {minute}"));
         }
         let mut findings = Findings::default();
-        findings.of_rows(Path::new("bars/x"), faults);
+        findings.of_rows(Path::new("bars/x"), faults, Remedy::MoveOut);
         let (listed, _) = findings.into_parts();
         assert_eq!(listed.len(), 1);
-        let expected = "bars/x: AAPL at 1970-01-01T00:00:00.000000Z: row 0 (and the like for 2 more rows of this file)";
+        let expected = "bars/x: AAPL at 1970-01-01T00:00:00.000000Z: row 0 (and the like for 2 more rows of this file); move it out of the lake";
         assert_eq!(listed[0].to_string(), expected);
     }
 }

@@ -10,11 +10,13 @@ use super::bars::check_conservation;
 use super::chains::ticks_of;
 use super::findings::{RowFaults, Rule};
 use crate::indicators::feature_row::FeatureRow;
+use crate::indicators::state::IndicatorState;
 use crate::indicators::stock::StockIndicators;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{BarRules, Checkpoint, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
+use crate::storage::BarsFile;
 
 /// The lake up to a file.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,17 @@ struct Tally {
     ticks: u64,
     rules: Option<BarRules>,
     knowledge: Knowledge,
+    /// Files since the last tally that have features and no bars.
+    without_bars: Vec<BarsFile>,
+    doubt: Doubt,
+}
+
+/// Whether the files of a partition have ever not added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Doubt {
+    #[default]
+    None,
+    Some,
 }
 
 /// Whether the indicators have seen all bars of a partition.
@@ -48,10 +61,28 @@ struct Tally {
 enum Knowledge {
     #[default]
     Complete,
-    /// A file since the last tally is unreadable, its prices were taken from its features; its ticks are not known.
+    /// The bars of a file since the last tally are unreadable or gone, its prices were taken from its features; its ticks are not
+    /// known.
     TicksUnknown,
-    /// Bars are missing: from here on nothing can be said about indicators.
-    BarsMissing,
+    /// Bars are missing, or some were taken in that should not have been: from here on nothing can be said about indicators.
+    Lost,
+}
+
+/// What a tally says.
+#[derive(Debug, Default)]
+pub struct Sums {
+    pub problems: Vec<String>,
+    /// Files with features whose bars are gone: they are counted in checkpoints.
+    pub bars_lost: Vec<BarsFile>,
+    /// Files with features that no checkpoint knows of.
+    pub strays: Vec<BarsFile>,
+}
+
+/// What became of the bars of a file that has features.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Standing {
+    Gone,
+    Unreadable,
 }
 
 impl History {
@@ -81,7 +112,7 @@ impl History {
         faults: &mut RowFaults,
     ) -> Vec<Option<FeatureRow>> {
         self.files.push(name.to_owned());
-        let is_known = self.tally_of(partition).knowledge != Knowledge::BarsMissing;
+        let is_known = self.tally_of(partition).knowledge != Knowledge::Lost;
         let expected = bars.iter().map(|bar| self.push(partition, bar, faults));
         expected.map(|features| features.filter(|_| is_known)).collect()
     }
@@ -113,7 +144,7 @@ impl History {
     }
 
     /// Holds the checkpoint of a file against the files of the partition so far; returns what is wrong with it.
-    pub fn tally(&mut self, partition: &TopicPartition, bars: &[Bar], checkpoint: &Checkpoint) -> Vec<String> {
+    pub fn tally(&mut self, partition: &TopicPartition, bars: &[Bar], checkpoint: &Checkpoint) -> Sums {
         let tally = self.tally_of(partition);
         let mut problems = Vec::from_iter(check_conservation(checkpoint).err());
         if tally.rules.replace(checkpoint.rules).is_some_and(|before| before != checkpoint.rules) {
@@ -122,26 +153,52 @@ impl History {
             ));
         }
         tally.ticks = tally.ticks.saturating_add(ticks_of(bars));
-        problems.extend(tally.hold_against(checkpoint.counters.in_bars));
-        problems
+        let mut sums = tally.hold_against(checkpoint.counters.in_bars);
+        problems.append(&mut sums.problems);
+        Sums { problems, ..sums }
     }
 
     /// Holds the newest checkpoint of a partition against all its files, in which `ticks` should be.
-    ///
-    /// # Errors
-    /// With what is wrong.
-    pub fn close(&mut self, partition: &TopicPartition, ticks: u64) -> Result<(), String> {
-        self.tally_of(partition).hold_against(ticks).map_or(Ok(()), Err)
+    pub fn close(&mut self, partition: &TopicPartition, ticks: u64) -> Sums {
+        self.tally_of(partition).hold_against(ticks)
+    }
+
+    /// Files that have features and no bars, of partitions that no checkpoint says more about.
+    pub fn unaccounted(&mut self) -> Vec<BarsFile> {
+        self.partitions.values_mut().flat_map(|tally| std::mem::take(&mut tally.without_bars)).collect()
+    }
+
+    /// Whether the files of a partition hold what its checkpoints count.
+    pub fn adds_up(&self, partition: &TopicPartition) -> bool {
+        self.partitions.get(partition).is_none_or(|tally| tally.doubt == Doubt::None)
     }
 
     /// Takes in the prices of a file whose bars nobody can read from its features, so that the indicators go on.
-    pub fn stand_in(&mut self, partition: &TopicPartition, name: &str, rows: &[FeatureRow]) {
-        let bars: Vec<Bar> = rows.iter().map(as_bar).collect();
-        self.push_file(partition, name, &bars, &mut RowFaults::default());
+    pub fn stand_in(&mut self, file: &BarsFile, rows: &[FeatureRow], bars: Standing) {
+        let partition = &file.partition;
+        let prices: Vec<Bar> = rows.iter().map(as_bar).collect();
+        self.push_file(partition, &file.name(), &prices, &mut RowFaults::default());
         let tally = self.tally_of(partition);
         if tally.knowledge == Knowledge::Complete {
             tally.knowledge = Knowledge::TicksUnknown;
         }
+        match bars {
+            Standing::Gone => tally.without_bars.push(file.clone()),
+            Standing::Unreadable => tally.doubt = Doubt::Some,
+        }
+    }
+
+    /// The first stock of a partition whose indicators are not those of the state; `None` also when they cannot be known.
+    pub fn disagrees(&self, partition: &TopicPartition, state: &IndicatorState) -> Option<Symbol> {
+        if self.partitions.get(partition).is_none_or(|tally| tally.knowledge != Knowledge::Complete) {
+            return None;
+        }
+        let own = |(symbol, stock): (&Symbol, &StockHistory)| {
+            let differs = stock.home == *partition && state.stock(symbol) != Some(&stock.indicators);
+            differs.then(|| symbol.clone())
+        };
+        let foreign = |symbol: &&Symbol| self.stocks.get(*symbol).is_none_or(|stock| stock.home != *partition);
+        self.stocks.iter().filter_map(own).min().or_else(|| state.symbols().filter(foreign).min().cloned())
     }
 
     fn tally_of(&mut self, partition: &TopicPartition) -> &mut Tally {
@@ -151,20 +208,32 @@ impl History {
 
 impl Tally {
     /// A difference is told once, and taken over.
-    fn hold_against(&mut self, counted: u64) -> Option<String> {
+    fn hold_against(&mut self, counted: u64) -> Sums {
         let held = std::mem::replace(&mut self.ticks, counted);
+        let without_bars = std::mem::take(&mut self.without_bars);
         let sums = format!("its checkpoint counts {counted} ticks in bars, the partition's files up to it hold {held}");
         match (held.cmp(&counted), self.knowledge) {
-            (Ordering::Less, Knowledge::TicksUnknown) | (Ordering::Equal, Knowledge::TicksUnknown) => {
+            (Ordering::Equal, Knowledge::TicksUnknown) if self.doubt == Doubt::None => {
+                // what stood in for bars should not have
+                self.knowledge = Knowledge::Lost;
+                Sums { strays: without_bars, ..Sums::default() }
+            }
+            (Ordering::Less | Ordering::Equal, Knowledge::TicksUnknown) => {
                 self.knowledge = Knowledge::Complete;
-                None
+                self.doubt = Doubt::Some;
+                Sums { bars_lost: without_bars, ..Sums::default() }
             }
-            (Ordering::Equal, _) => None,
+            (Ordering::Equal, _) => Sums { bars_lost: without_bars, ..Sums::default() },
             (Ordering::Less, _) => {
-                self.knowledge = Knowledge::BarsMissing;
-                Some(format!("{sums}: bars are missing, and features from here on cannot be checked"))
+                (self.knowledge, self.doubt) = (Knowledge::Lost, Doubt::Some);
+                let problem = format!("{sums}: bars are missing, and features from here on cannot be checked");
+                Sums { problems: vec![problem], bars_lost: without_bars, ..Sums::default() }
             }
-            (Ordering::Greater, _) => Some(format!("{sums}: bars stand there that do not belong there")),
+            (Ordering::Greater, _) => {
+                self.doubt = Doubt::Some;
+                let problem = format!("{sums}: bars stand there that do not belong there");
+                Sums { problems: vec![problem], bars_lost: without_bars, ..Sums::default() }
+            }
         }
     }
 }

@@ -1,15 +1,23 @@
-//! What stands below `bars/` and `features/`, and what should not: readers of the whole directory take every file for rows.
+//! What stands below `bars/`, `features/` and `state/`, and what should not: readers of a whole dataset take every file for rows.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, FileType};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::Findings;
-use crate::storage::layout::{self, BarsFile, Dataset};
+use super::findings::Remedy;
+use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
+use crate::storage::repair::is_dead_temporary;
+
+/// How often, and how long apart, a file is looked at that seems to have no writer.
+const LOOKS: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The dates that either dataset has, ascending.
 ///
@@ -21,10 +29,14 @@ pub fn dates(root: &Path, findings: &mut Findings) -> anyhow::Result<BTreeSet<St
         let dir = root.join(dataset.dir());
         for (name, kind) in entries(&dir)? {
             match name.to_str().and_then(layout::parse_date_dir) {
-                Some(date) if kind.is_dir() => {
+                Some(date) if kind.is_dir() && is_of_the_calendar(date) => {
                     dates.insert(date.to_owned());
                 }
-                _ => findings.of_file(&dir.join(name), "does not belong here: only directories `date=YYYY-MM-DD` do"),
+                _ => findings.of_file(
+                    &dir.join(name),
+                    "does not belong here: only directories `date=YYYY-MM-DD` do",
+                    Remedy::MoveOut,
+                ),
             }
         }
     }
@@ -43,14 +55,67 @@ pub fn files(root: &Path, dataset: Dataset, date: &str, findings: &mut Findings)
             Some((partition, number)) if kind.is_file() => {
                 files.insert(BarsFile { partition, number, date: date.to_owned() });
             }
-            Some(_) => findings.of_file(&dir.join(name), "does not belong here: it is no regular file"),
-            None => findings.of_file(
-                &dir.join(name),
-                "does not belong here: its name is not that of a commit; move it out of the lake",
-            ),
+            Some(_) => {
+                findings.of_file(&dir.join(name), "does not belong here: it is no regular file", Remedy::MoveOut)
+            }
+            None => {
+                let problem = "does not belong here: its name is not that of a commit";
+                findings.of_file(&dir.join(name), problem, Remedy::MoveOut);
+            }
         }
     }
     Ok(files)
+}
+
+/// Looks at the names in `state/`: those that are not known are findings. Returns what dead processes left half-written.
+///
+/// # Errors
+/// When a directory cannot be listed.
+pub fn state(root: &Path, findings: &mut Findings) -> anyhow::Result<Vec<PathBuf>> {
+    let mut dead = Vec::new();
+    let dir = root.join(layout::STATE);
+    for (name, kind) in entries(&dir)? {
+        let path = dir.join(&name);
+        match name.to_str() {
+            Some(text) if kind.is_dir() && layout::parse_partition(text).is_some() => {
+                for (name, kind) in entries(&path)? {
+                    let known = |text: &str| text == "indicators" || EntryName::parse(text).is_some();
+                    let is_known = kind.is_file() && name.to_str().is_some_and(known);
+                    if !is_known {
+                        dead.extend(unknown(path.join(name), kind, findings)?);
+                    }
+                }
+            }
+            Some(text) if kind.is_file() && (root.join(layout::IDENTITY) == path || text.ends_with(".lock")) => {}
+            _ => dead.extend(unknown(path, kind, findings)?),
+        }
+    }
+    Ok(dead)
+}
+
+/// Returns the path of what a dead process left half-written.
+fn unknown(path: PathBuf, kind: FileType, findings: &mut Findings) -> anyhow::Result<Option<PathBuf>> {
+    let is_temporary = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(layout::TEMPORARY));
+    if is_temporary && kind.is_file() {
+        return Ok(is_dead(&path)?.then_some(path));
+    }
+    findings.of_file(&path, "does not belong here: no file of this name is known", Remedy::MoveOut);
+    Ok(None)
+}
+
+/// A living writer takes its lock a moment after it has made the file.
+fn is_dead(path: &Path) -> anyhow::Result<bool> {
+    for _ in 0..LOOKS {
+        if !path.exists() || !is_dead_temporary(path)? {
+            return Ok(false);
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(path.exists())
+}
+
+fn is_of_the_calendar(date: &str) -> bool {
+    date.parse::<chrono::NaiveDate>().is_ok()
 }
 
 /// Names with what they are, hidden ones too, sorted; nothing when there is no such directory.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{BarRules, Checkpoint, Commit, NextOffset, TopicPartition};
+use crate::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::time::{EventTime, Span, WindowSize};
 use crate::settings::Compression;
@@ -101,7 +101,7 @@ impl Sample {
         checkpoint.counters.in_bars += ticks;
         checkpoint.counters.late += 2;
         checkpoint.counters.unknown += 1;
-        checkpoint.cut = NextOffset(checkpoint.counters.read as i64);
+        checkpoint.cut = NextOffset(checkpoint.cut.0 + ticks as i64 + 3);
         checkpoint.watermark = EventTime::from_micros(BEGIN + (window + 2) * WINDOW);
         checkpoint.known.extend(stocks.iter().map(|stock| (Symbol::new(stock).unwrap(), NextOffset(0))));
         let commit = Commit { rows: rows.into(), checkpoint: checkpoint.clone() };
@@ -111,6 +111,13 @@ impl Sample {
             self.catch_up();
         }
         file
+    }
+
+    /// As if the broker had deleted so many records that nobody had read.
+    pub fn lose_offsets(&mut self, partition: &TopicPartition, records: i64) {
+        let checkpoint = &mut self.owned.get_mut(partition).unwrap().checkpoint;
+        let log_start = NextOffset(checkpoint.cut.0 + records);
+        *checkpoint = checkpoint.clone().over_gap(log_start);
     }
 
     /// Publishes the features that are behind.
@@ -215,4 +222,20 @@ pub fn flip(path: &Path) {
 fn replace(path: &Path, bytes: &[u8]) {
     fs::remove_file(path).unwrap();
     fs::write(path, bytes).unwrap();
+}
+
+/// A features file with some other rows under another name.
+pub fn features_under(file: &Path, to: &Path, number: u64, edit: impl FnOnce(&mut Vec<FeatureRow>)) {
+    let mut content = parquet::decode_features(&fs::read(file).unwrap()).unwrap();
+    edit(&mut content.rows);
+    let number = CommitNumber(number);
+    fs::write(to, parquet::encode_features(&content.partition, number, &content.rows, Compression::Zstd).unwrap())
+        .unwrap();
+}
+
+/// A commit under another number.
+pub fn entry_under(bytes: &[u8], to: &Path, number: u64) {
+    let parquet::CommitFile { partition, commit, .. } = parquet::decode_commit(bytes).unwrap();
+    let number = CommitNumber(number);
+    fs::write(to, parquet::encode_commit(&partition, number, &commit, Compression::Zstd).unwrap()).unwrap();
 }

@@ -1,6 +1,9 @@
 //! Damage of every kind is found, and what is no damage is not.
 
+mod against_log;
+mod repair;
 mod running;
+mod state;
 
 use std::fs;
 use std::path::Path;
@@ -12,8 +15,12 @@ use super::*;
 use crate::market::time::Span;
 use crate::storage::Dataset::{Bars, Features};
 
+fn request(dir: &Path) -> VerifyRequest {
+    VerifyRequest { lake: dir.to_owned(), format: OutputFormat::Text, against_log: None, repair: None }
+}
+
 fn report(dir: &Path) -> Report {
-    examine(dir, &ProgressBar::hidden()).unwrap()
+    report_on(&request(dir), &ProgressBar::hidden()).unwrap()
 }
 
 /// The problems found, each with what it is about.
@@ -44,8 +51,7 @@ fn a_lake_at_rest_is_sound() {
         stocks: 3,
         partitions: 2,
         pending: 0,
-        unlisted: 0,
-        findings: vec![],
+        ..Report::default()
     };
     assert_eq!(report, expected);
 }
@@ -59,8 +65,7 @@ fn a_lake_without_bars_is_sound() {
 #[test]
 fn no_lake_is_an_error_that_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    let request = VerifyRequest { lake: dir.path().join("none"), format: OutputFormat::Text };
-    let error = verify(&request, &mut Vec::new()).unwrap_err();
+    let error = verify(&request(&dir.path().join("none")), &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("--lake"), "{error}");
 }
 
@@ -111,8 +116,7 @@ fn a_copy_under_another_name_is_found() {
     let dir = at_rest();
     let file = nth(dir.path(), Bars, &apple(), 3);
     fs::copy(&file, file.with_file_name("stock_topic.AAPL-0-000000001.parquet")).unwrap();
-    let expected: [&[&str]; 2] = [&["it holds commit 000000005"], &["AAPL-0-000000001.parquet", "has no features"]];
-    assert_found(dir.path(), &expected);
+    assert_found(dir.path(), &[&["AAPL-0-000000001.parquet", "it holds commit 000000005"]]);
 }
 
 #[test]
@@ -256,17 +260,19 @@ fn json_is_one_object_on_one_line_and_text_ends_with_a_summary() {
     let dir = at_rest();
     fs::remove_file(nth(dir.path(), Features, &apple(), 3)).unwrap();
     let mut out = Vec::new();
-    let request = VerifyRequest { lake: dir.path().to_owned(), format: OutputFormat::Json };
-    assert_eq!(verify(&request, &mut out).unwrap(), Verdict::Unsound);
+    let json = VerifyRequest { format: OutputFormat::Json, ..request(dir.path()) };
+    assert_eq!(verify(&json, &mut out).unwrap(), Verdict::Unsound);
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.matches('\n').count(), 1);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&json["sound"], &json["bars"], &json["files"]), (&false.into(), &180.into(), &119.into()));
     assert!(json["findings"][0]["problem"].as_str().unwrap().contains("no features file"), "{json}");
     assert!(json["findings"][0]["stock"].is_null());
+    assert_eq!(json["findings"][0]["remedy"], "repair");
+    assert!(json["findings"][0]["advice"].as_str().unwrap().contains("--repair"), "{json}");
 
     let mut out = Vec::new();
-    verify(&VerifyRequest { format: OutputFormat::Text, ..request }, &mut out).unwrap();
+    verify(&request(dir.path()), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     let last = "NOT SOUND: 119 files, 180 bars, 178 feature rows, 3 stocks, 2 partitions, 1 findings";
     assert_eq!(text.lines().last(), Some(last));

@@ -41,6 +41,17 @@ fn a_user_property_replaces_a_default_for_the_client_it_is_for() {
 }
 
 #[test]
+fn the_session_timeout_is_the_one_the_member_has() {
+    let mut settings = testing::settings();
+    settings.mode = KafkaMode::Embedded;
+    assert_eq!(session_timeout(&settings), Duration::from_secs(2));
+    settings.mode = KafkaMode::Cluster;
+    assert_eq!(session_timeout(&settings), Duration::from_secs(10));
+    settings.properties.insert("session.timeout.ms".into(), "20000".into());
+    assert_eq!(session_timeout(&settings), Duration::from_secs(20));
+}
+
+#[test]
 fn a_refused_property_is_named_without_its_value() {
     let mut settings = testing::settings();
     settings.properties.insert("session.timeout.ms".into(), "hunter2".into());

@@ -7,11 +7,21 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use super::LogBounds;
 use crate::kafka::native::Failure;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::supervision::RestartReason;
 
 /// Why a partition could not be taken; the text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TakeRefused(pub String);
+pub enum TakeRefused {
+    /// Something must be changed first: the settings, the topic, the lake.
+    #[error("{0}")]
+    ForGood(String),
+    /// The disk failed: it may do so again.
+    #[error("{0}")]
+    ByDisk(String),
+    /// The disk is full, or others take it at this very moment: later it can be.
+    #[error("{0}")]
+    ForNow(String),
+}
 
 /// An error of a source; [`SourceError::is_fatal`] says whether to go on polling.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +33,7 @@ pub enum SourceError {
     OutsideLog { partition: TopicPartition, wanted: NextOffset, log: LogBounds },
     /// The log has moved on while reading.
     #[error(
-        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read (raise its retention: kafka.retention and kafka.retention_bytes set it for topics that we create), or the topic was made anew; the next start says how much is lost and what to do"
+        "the log of {partition} no longer holds offset {next}: the broker deleted ticks before they were read, or the topic was made anew"
     )]
     LogMoved { partition: TopicPartition, next: NextOffset },
     /// A damaged or unknown batch, which the client would skip.
@@ -45,6 +55,19 @@ impl SourceError {
     /// Whether something is not read any more because of it: the partition that it names, or all.
     pub fn is_fatal(&self) -> bool {
         !matches!(self, Self::Trouble(_) | Self::NotClosed { .. })
+    }
+
+    /// Why to take the partition that it names again after a while; `None` when that would not help.
+    pub fn may_be_taken_again(&self) -> Option<RestartReason> {
+        match self {
+            Self::Refused { reason: TakeRefused::ByDisk(text), .. } => Some(RestartReason::Storage(text.clone())),
+            Self::Refused { reason: TakeRefused::ForNow(_), .. } | Self::NoAnswer { .. } => {
+                Some(RestartReason::NotYet(self.to_string()))
+            }
+            // Whether to go on behind what is lost is decided when it is taken, and said with all that matters.
+            Self::LogMoved { .. } => Some(RestartReason::LogMoved(self.to_string())),
+            _ => None,
+        }
     }
 
     /// The partition that is not read any more, when it is one and not all.
@@ -125,6 +148,20 @@ mod tests {
             assert!(error.ends_partition() && error.is_fatal(), "{code:?}");
             assert_eq!(error.partition(), Some(&TopicPartition::new("t", 0)));
         }
+    }
+
+    #[test]
+    fn a_partition_is_taken_again_when_that_may_help_and_not_when_something_must_be_changed_first() {
+        let partition = TopicPartition::new("t", 0);
+        let refused = |reason| SourceError::Refused { partition: partition.clone(), reason };
+        let no_answer = SourceError::NoAnswer { partition: partition.clone(), reason: "nobody".into() };
+        let again = |error: &SourceError| error.may_be_taken_again().map(|reason| reason.counts());
+        assert_eq!(again(&refused(TakeRefused::ForGood("other lateness".into()))), None);
+        assert_eq!(again(&refused(TakeRefused::ByDisk("fsync".into()))), Some(true));
+        assert_eq!(again(&refused(TakeRefused::ForNow("full".into()))), Some(false));
+        assert_eq!(again(&no_answer), Some(false));
+        assert_eq!(again(&classify(Code::AutoOffsetReset)), Some(true));
+        assert_eq!(again(&classify(Code::BadCompression)), None);
     }
 
     #[test]

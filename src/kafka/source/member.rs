@@ -9,7 +9,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
+use super::slot::Slot;
 use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
+use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
@@ -21,15 +23,11 @@ use crate::settings::KafkaSettings;
 /// How long an assignment may wait for the brokers, for all its partitions together.
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for a restart: the other partitions wait meanwhile.
+const RESTART_PATIENCE: Duration = Duration::from_secs(3);
+
 /// A pause between two tries.
 const MOMENT: Duration = Duration::from_millis(50);
-
-struct Slot {
-    partition: TopicPartition,
-    next: NextOffset,
-    /// In name only: not read.
-    refused: bool,
-}
 
 /// A member of a consumer group.
 pub struct KafkaSource {
@@ -84,11 +82,9 @@ impl KafkaSource {
             },
         };
         let slot = &mut self.slots[index];
-        // An old assignment's record can still come: it is not what this assignment reads next.
-        if slot.refused || record.offset() < slot.next.0 {
+        if !slot.takes(record.offset()) {
             return;
         }
-        slot.next = NextOffset(record.offset() + 1);
         sink(SourceEvent::Record {
             partition: &slot.partition,
             offset: record.offset(),
@@ -127,7 +123,7 @@ impl KafkaSource {
         tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.len();
         for (index, partition) in partitions.into_iter().enumerate() {
-            let (next, refused) = match self.decide_start(&partition, deadline) {
+            let (next, held) = match self.decide_start(&partition, deadline) {
                 Ok(next) => {
                     list.set_offset(index, next.0);
                     sink(SourceEvent::Assigned(&partition));
@@ -139,15 +135,15 @@ impl KafkaSource {
                     (NextOffset(0), true)
                 }
             };
-            self.slots.push(Slot { partition, next, refused });
+            self.slots.push(Slot { partition, next, held, back_from: None });
         }
         if let Err(error) = self.native.assign(&list) {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the assignment was refused: {error}"))));
         }
         // A pause outlives an assignment inside librdkafka: say again for each what is meant now.
         let new = &self.slots[first..];
-        self.set_paused(new.iter().filter(|slot| self.paused || slot.refused), Flow::Pause);
-        self.set_paused(new.iter().filter(|slot| !self.paused && !slot.refused), Flow::Resume);
+        self.set_paused(new.iter().filter(|slot| self.paused || slot.held), Flow::Pause);
+        self.set_paused(new.iter().filter(|slot| !self.paused && !slot.held), Flow::Resume);
     }
 
     fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
@@ -166,7 +162,7 @@ impl KafkaSource {
     fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
-            match self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, left) {
+            match bounds::fetch(self.inquirer.inner(), &partition.topic, partition.partition, left) {
                 Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
                 Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
                 Err(error) => return Err(SourceError::no_answer(partition, &error)),
@@ -180,9 +176,7 @@ impl KafkaSource {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
                 self.needed.forget(&slot.partition);
-                if !slot.refused {
-                    sink(SourceEvent::Revoked(slot.partition));
-                }
+                sink(SourceEvent::Revoked(slot.partition));
             }
         }
         if let Err(error) = self.native.unassign(list) {
@@ -190,11 +184,18 @@ impl KafkaSource {
         }
     }
 
-    fn on_end(&self, topic: &str, number: i32, offset: i64, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        let Some(slot) = self.index_of(topic, number).map(|index| &self.slots[index]) else { return };
-        if !slot.refused && offset >= slot.next.0 {
-            sink(SourceEvent::EndOfPartition(&slot.partition, NextOffset(offset)));
+    fn on_end(&mut self, topic: &str, number: i32, offset: i64, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        let Some(slot) = self.index_of(topic, number).map(|index| &mut self.slots[index]) else { return };
+        if slot.held || offset < slot.next.0 {
+            return;
         }
+        // What had been read before is no longer there.
+        if slot.back_from.is_some() {
+            slot.held = true;
+            let (partition, next) = (slot.partition.clone(), slot.next);
+            return sink(SourceEvent::Error(SourceError::LogMoved { partition, next }));
+        }
+        sink(SourceEvent::EndOfPartition(&slot.partition, NextOffset(offset)));
     }
 
     fn on_failure(&mut self, failure: Failure, sink: &mut dyn FnMut(SourceEvent<'_>)) {
@@ -203,12 +204,45 @@ impl KafkaSource {
         let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
         let error = SourceError::classify(failure, next);
         if let (Some(slot), true) = (slot, error.ends_partition()) {
-            if slot.refused {
+            if slot.held {
                 return;
             }
-            slot.refused = true;
+            slot.held = true;
         }
         sink(SourceEvent::Error(error));
+    }
+
+    /// Unlike a change of the assignment this touches neither the group nor other partitions, under any protocol. The client drops what it
+    /// has fetched for the old position.
+    fn seek(&self, partition: &TopicPartition, next: NextOffset) -> Result<(), SourceError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        let sought = list
+            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
+            .and_then(|()| self.native.consumer().seek_partitions(list, RESTART_PATIENCE));
+        let sought = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        sought.map_err(|error| SourceError::no_answer(partition, &error))
+    }
+
+    /// The client has given up a partition whose log has moved, and does not seek there: it has to be assigned once more.
+    fn assign_again(&self, index: usize, next: NextOffset) -> Result<(), SourceError> {
+        let consumer = self.native.consumer();
+        let cooperative = self.native.is_cooperative();
+        let mut list = TopicPartitionList::new();
+        for (at, Slot { partition, next: reached, held, .. }) in self.slots.iter().enumerate() {
+            let offset = match at == index {
+                true => Offset::Offset(next.0),
+                false if cooperative => continue,
+                false if *held => Offset::End,
+                false => Offset::Offset(reached.0),
+            };
+            let added = list.add_partition_offset(&partition.topic, partition.partition, offset);
+            added.map_err(|error| SourceError::no_answer(partition, &error))?;
+        }
+        let assigned = match cooperative {
+            true => consumer.incremental_unassign(&list).and_then(|()| consumer.incremental_assign(&list)),
+            false => consumer.assign(&list),
+        };
+        assigned.map_err(|error| SourceError::no_answer(&self.slots[index].partition, &error))
     }
 
     fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
@@ -269,7 +303,27 @@ impl RecordSource for KafkaSource {
 
     fn resume(&mut self) {
         self.paused = false;
-        self.set_paused(self.slots.iter().filter(|slot| !slot.refused), Flow::Resume);
+        self.set_paused(self.slots.iter().filter(|slot| !slot.held), Flow::Resume);
+    }
+
+    fn hold(&mut self, partition: &TopicPartition) {
+        if let Some(index) = self.index_of(&partition.topic, partition.partition) {
+            self.slots[index].held = true;
+            self.set_paused(self.slots[index..=index].iter(), Flow::Pause);
+        }
+    }
+
+    fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let Some(index) = self.index_of(&partition.topic, partition.partition) else {
+            return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
+        };
+        let next = self.decide_start(partition, Instant::now() + RESTART_PATIENCE)?;
+        self.seek(partition, next).or_else(|_| self.assign_again(index, next))?;
+        self.slots[index].restart(next);
+        if !self.paused {
+            self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
+        }
+        Ok(())
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {

@@ -3,7 +3,7 @@
 use arrow2::array::{Array, PrimitiveArray, Utf8Array};
 use arrow2::datatypes::{DataType, Field, Schema, TimeUnit};
 
-use super::{Unreadable, Unwritable, damaged};
+use super::{Unreadable, Unwritable, damaged, pages};
 use crate::indicators::feature_row::{CLOSE_LAGS, FeatureRow};
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
@@ -83,25 +83,42 @@ impl Column {
         }
     }
 
-    /// Adds the values of an array of the field's type.
-    pub fn extend(&mut self, array: &dyn Array) -> Result<(), Unreadable> {
-        let any = array.as_any();
-        let of_another_type = || damaged("a column has another type than its schema says");
+    /// The most bytes that a plain value takes: a text is a symbol behind its length.
+    pub fn most_of_a_value(&self) -> usize {
         match self {
-            Column::Time(values) | Column::Count(values) => {
-                let array: &PrimitiveArray<i64> = any.downcast_ref().ok_or_else(of_another_type)?;
-                values.extend(array.iter().map(|v| v.copied()));
-            }
-            Column::Double(values) => {
-                let array: &PrimitiveArray<f64> = any.downcast_ref().ok_or_else(of_another_type)?;
-                values.extend(array.iter().map(|v| v.copied()));
-            }
-            Column::Text(values) => {
-                let array: &Utf8Array<i32> = any.downcast_ref().ok_or_else(of_another_type)?;
-                values.extend(array.iter().map(|v| v.map(str::to_owned)));
-            }
+            Column::Time(_) | Column::Count(_) | Column::Double(_) => 8,
+            Column::Text(_) => 4 + Symbol::MAX_BYTES,
         }
-        Ok(())
+    }
+
+    /// Adds a page: `values` holds, plain and one behind the other, those of the rows that are `present`.
+    ///
+    /// # Errors
+    /// When they are not exactly as many.
+    pub fn extend(&mut self, present: &[bool], mut values: &[u8]) -> Result<(), Unreadable> {
+        fn each<T>(
+            into: &mut Vec<Option<T>>,
+            present: &[bool],
+            mut next: impl FnMut() -> Result<T, Unreadable>,
+        ) -> Result<(), Unreadable> {
+            into.reserve(present.len());
+            for present in present {
+                into.push(if *present { Some(next()?) } else { None });
+            }
+            Ok(())
+        }
+        let rest = &mut values;
+        match self {
+            Column::Time(into) | Column::Count(into) => {
+                each(into, present, || fixed(rest).map(i64::from_le_bytes))?;
+            }
+            Column::Double(into) => each(into, present, || fixed(rest).map(f64::from_le_bytes))?,
+            Column::Text(into) => each(into, present, || {
+                let length = u32::from_le_bytes(fixed(rest)?) as usize;
+                String::from_utf8(pages::split_at(rest, length)?.to_vec()).map_err(|_| pages::broken())
+            })?,
+        }
+        if values.is_empty() { Ok(()) } else { Err(damaged("a page holds more values than rows")) }
     }
 
     /// A column without rows for this field.
@@ -113,6 +130,10 @@ impl Column {
             _ => Column::Time(Vec::new()),
         }
     }
+}
+
+fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Unreadable> {
+    pages::split_at(rest, N)?.try_into().map_err(|_| pages::broken())
 }
 
 fn time_type() -> DataType {

@@ -1,33 +1,32 @@
 //! The bytes of a file to a table, trusting none of them.
-
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//!
+//! Reads what our writer writes and nothing else. Not by arrow2's reader: that panics on bytes it does not expect, and a page's
+//! header or a nested schema can make it ask for all the memory there is, which nothing catches. Here every length is compared
+//! with what is there, and every size with the number of rows, before anything is allocated.
 
 use arrow2::datatypes::Schema;
-use arrow2::io::parquet::read::{FileMetaData, read_columns_many, read_metadata};
-use arrow2::io::parquet::write::to_parquet_schema;
+use parquet_format_safe::thrift::protocol::TCompactInputProtocol;
+use parquet_format_safe::{ColumnChunk, FileMetaData};
 
 use super::columns::{Column, Table};
+use super::encode;
 use super::footer::{self, Labels};
-use super::{MAX_ROWS, Unreadable, damaged};
+use super::pages::{self, Chunk};
+use super::{Unreadable, damaged, most_rows};
 
 /// # Errors
 /// When anything at all is not as our writer leaves it.
 ///
-/// The checksum comes first. Not only because it is cheap: a flipped bit in a page's header can make the decoder ask for all the
-/// memory there is, which nothing catches.
+/// The checksum comes first: it tells damage from malice, and is cheap.
 pub(super) fn decode(bytes: &[u8], schema: &Schema) -> Result<(Table, Labels), Unreadable> {
     footer::check_seal(bytes)?;
-    let decoding = || -> Result<_, Unreadable> {
-        let metadata = read_metadata(&mut Cursor::new(bytes)).map_err(unreadable)?;
-        let pairs = metadata.key_value_metadata.as_deref().unwrap_or_default();
-        footer::check_version(pairs)?;
-        let labels = Labels::from_key_values(pairs)?;
-        check_shape(&metadata, schema, &labels)?;
-        let columns = read_rows(bytes, &metadata, schema)?;
-        Ok((Table { schema: schema.clone(), columns }, labels))
-    };
-    let (table, labels) = guarded(decoding)?;
+    let metadata = read_metadata(bytes)?;
+    let pairs = metadata.key_value_metadata.as_deref().unwrap_or_default();
+    footer::check_version(pairs)?;
+    let labels = Labels::from_key_values(pairs)?;
+    check_shape(&metadata, schema, &labels, bytes.len())?;
+    let columns = read_rows(bytes, &metadata, schema)?;
+    let table = Table { schema: schema.clone(), columns };
     if table.columns.iter().any(|column| column.len() != labels.rows) {
         return Err(damaged("it has another number of rows than its footer says"));
     }
@@ -37,57 +36,53 @@ pub(super) fn decode(bytes: &[u8], schema: &Schema) -> Result<(Table, Labels), U
     Ok((table, labels))
 }
 
-/// arrow2 panics on bytes it does not expect; then only this thread ends. Where the system has no thread to give, the caller's
-/// does it: want of one must not make a good file look damaged.
-fn guarded<T: Send>(decoding: impl Fn() -> Result<T, Unreadable> + Sync) -> Result<T, Unreadable> {
-    let outcome = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("parquet-decoder".to_owned());
-        match thread.spawn_scoped(scope, &decoding) {
-            Ok(thread) => thread.join(),
-            Err(_) => catch_unwind(AssertUnwindSafe(&decoding)),
-        }
-    });
-    outcome.unwrap_or_else(|_| Err(damaged("its pages do not decode")))
+fn read_metadata(bytes: &[u8]) -> Result<FileMetaData, Unreadable> {
+    let footer = footer::metadata_bytes(bytes)?;
+    // What a list says of its length counts before its elements are there.
+    let limit = 2 * footer.len() + 1024;
+    FileMetaData::read_from_in_protocol(&mut TCompactInputProtocol::new(footer, limit)).map_err(unreadable)
 }
 
-fn check_shape(metadata: &FileMetaData, schema: &Schema, labels: &Labels) -> Result<(), Unreadable> {
-    let expected = to_parquet_schema(schema).map_err(unreadable)?;
-    if metadata.schema().fields() != expected.fields() {
+fn check_shape(metadata: &FileMetaData, schema: &Schema, labels: &Labels, size: usize) -> Result<(), Unreadable> {
+    if metadata.schema != encode::schema_elements(schema).map_err(unreadable)? {
         return Err(damaged("its columns are not those of this dataset"));
     }
-    let rows = metadata.row_groups.iter().map(|group| group.num_rows()).try_fold(0usize, usize::checked_add);
-    let rows = rows.filter(|rows| *rows <= MAX_ROWS);
-    if rows != Some(labels.rows) || metadata.num_rows != labels.rows {
-        return Err(damaged("it has another number of rows than its footer says"));
+    let mut groups = metadata.row_groups.iter();
+    let rows = groups.try_fold(0usize, |sum, group| sum.checked_add(usize::try_from(group.num_rows).ok()?));
+    let stated = usize::try_from(metadata.num_rows).ok();
+    if rows != Some(labels.rows) || stated != Some(labels.rows) || labels.rows > most_rows(size) {
+        return Err(damaged("it has another number of rows than its footer says, or than its size allows"));
     }
     Ok(())
 }
 
 fn read_rows(bytes: &[u8], metadata: &FileMetaData, schema: &Schema) -> Result<Vec<Column>, Unreadable> {
     let mut columns: Vec<Column> = schema.fields.iter().map(Column::empty).collect();
-    let mut reader = Cursor::new(bytes);
     for group in &metadata.row_groups {
-        let arrays = read_columns_many(&mut reader, group, schema.fields.clone(), None, None, None);
-        for (column, arrays) in columns.iter_mut().zip(arrays.map_err(unreadable)?) {
-            for array in arrays {
-                column.extend(array.map_err(unreadable)?.as_ref())?;
-            }
+        if group.columns.len() != columns.len() {
+            return Err(damaged("a row group has another number of columns than its schema says"));
+        }
+        for (column, described) in columns.iter_mut().zip(&group.columns) {
+            pages::read(&chunk(bytes, described, group.num_rows)?, column)?;
         }
     }
     Ok(columns)
 }
 
-fn unreadable(error: impl std::fmt::Display) -> Unreadable {
-    damaged(error.to_string())
+/// The pages of one column of a row group.
+fn chunk<'b>(bytes: &'b [u8], described: &ColumnChunk, rows: i64) -> Result<Chunk<'b>, Unreadable> {
+    let not_in_the_file = || damaged("its footer describes pages that are not in the file");
+    let chunk = described.meta_data.as_ref().filter(|chunk| chunk.num_values == rows).ok_or_else(not_in_the_file)?;
+    let start = usize::try_from(chunk.data_page_offset).map_err(unreadable)?;
+    let length = usize::try_from(chunk.total_compressed_size).map_err(unreadable)?;
+    let end = start.checked_add(length).ok_or_else(not_in_the_file)?;
+    Ok(Chunk {
+        pages: bytes.get(start..end).ok_or_else(not_in_the_file)?,
+        codec: chunk.codec,
+        rows: usize::try_from(rows).map_err(unreadable)?,
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_decoder_is_an_error() {
-        let guarded: Result<(), _> = guarded(|| panic!("as arrow2 does on pages it does not expect"));
-        assert_eq!(guarded, Err(damaged("its pages do not decode")));
-    }
+fn unreadable(error: impl std::fmt::Display) -> Unreadable {
+    damaged(error.to_string())
 }

@@ -4,15 +4,18 @@
 //! indexes, which nobody needs for one page a column: both are mended by writing the footer anew.
 
 use arrow2::chunk::Chunk;
+use arrow2::datatypes::Schema;
 use arrow2::io::parquet::write::{
     CompressionOptions, Encoding, Version, WriteOptions, row_group_iter, to_parquet_schema,
 };
 use parquet_format_safe::thrift::protocol::TCompactOutputProtocol;
-use parquet_format_safe::{ColumnOrder, FileMetaData, TypeDefinedOrder};
+use parquet_format_safe::{ColumnOrder, FileMetaData, SchemaElement, TypeDefinedOrder};
+use parquet2::schema::types::ParquetType;
+use parquet2::write::FileWriter;
 
 use super::columns::{Column, Table};
 use super::footer::{self, Labels, MAGIC};
-use super::{MAX_ROWS, Unwritable};
+use super::{MAX_ROWS, Unwritable, most_rows};
 use crate::settings::Compression;
 
 pub(super) fn encode(table: &Table, mut labels: Labels, compression: Compression) -> Result<Vec<u8>, Unwritable> {
@@ -22,6 +25,9 @@ pub(super) fn encode(table: &Table, mut labels: Labels, compression: Compression
         return Err(Unwritable(format!("{} rows are too many for one file", labels.rows)));
     }
     let (mut file, mut metadata) = write_pages(table, compression)?;
+    if labels.rows > most_rows(file.len()) {
+        (file, metadata) = write_pages(table, Compression::Uncompressed)?;
+    }
     drop_page_indexes(&mut file, &mut metadata);
     metadata.column_orders = Some(vec![ColumnOrder::TYPEORDER(TypeDefinedOrder {}); table.columns.len()]);
     metadata.key_value_metadata = Some(labels.to_key_values());
@@ -42,12 +48,7 @@ fn write_pages(table: &Table, compression: Compression) -> Result<(Vec<u8>, File
         },
         data_pagesize_limit: None,
     };
-    let schema = to_parquet_schema(&table.schema).map_err(unwritable)?;
-    let fields = schema.fields().to_vec();
-    let created_by = Some(format!("stockstream version {}", env!("CARGO_PKG_VERSION")));
-    let footer_options =
-        parquet2::write::WriteOptions { write_statistics: false, version: parquet2::write::Version::V1 };
-    let mut writer = parquet2::write::FileWriter::new(Vec::new(), schema, footer_options, created_by);
+    let (mut writer, fields) = file_writer(&table.schema)?;
     if table.rows() > 0 {
         let chunk = Chunk::new(table.columns.iter().map(Column::to_array).collect());
         let encodings = vec![vec![Encoding::Plain]; table.columns.len()];
@@ -55,6 +56,21 @@ fn write_pages(table: &Table, compression: Compression) -> Result<(Vec<u8>, File
     }
     writer.end(None).map_err(unwritable)?;
     Ok(writer.into_inner_and_metadata())
+}
+
+fn file_writer(schema: &Schema) -> Result<(FileWriter<Vec<u8>>, Vec<ParquetType>), Unwritable> {
+    let schema = to_parquet_schema(schema).map_err(unwritable)?;
+    let fields = schema.fields().to_vec();
+    let created_by = Some(format!("stockstream version {}", env!("CARGO_PKG_VERSION")));
+    let options = parquet2::write::WriteOptions { write_statistics: false, version: parquet2::write::Version::V1 };
+    Ok((FileWriter::new(Vec::new(), schema, options, created_by), fields))
+}
+
+/// How a schema stands in the footer.
+pub(super) fn schema_elements(schema: &Schema) -> Result<Vec<SchemaElement>, Unwritable> {
+    let (mut writer, _) = file_writer(schema)?;
+    writer.end(None).map_err(unwritable)?;
+    Ok(writer.into_inner_and_metadata().1.schema)
 }
 
 /// Cuts the file where its pages end.
@@ -72,7 +88,7 @@ fn drop_page_indexes(file: &mut Vec<u8>, metadata: &mut FileMetaData) {
     file.truncate(end);
 }
 
-fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Result<(), Unwritable> {
+pub(super) fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Result<(), Unwritable> {
     let start = file.len();
     let mut protocol = TCompactOutputProtocol::new(&mut *file);
     metadata.write_to_out_protocol(&mut protocol).map_err(unwritable)?;

@@ -4,18 +4,21 @@
 //! row group, minimum and maximum of each column. What they say beyond their rows stands in the footer's key-values
 //! (module `footer`); a checksum of the whole file is among them, for Parquet has none for its footer.
 //!
-//! Beware: arrow2 panics on bytes it does not expect. Decoding happens on a thread of its own, after the checksum.
+//! Beware: arrow2 writes, but does not read here: it panics on bytes it does not expect, and allocates what they ask for. What is
+//! read is checked first, and no more is allocated than the file's size accounts for (module `decode`).
 
 mod columns;
 mod decode;
 mod encode;
 mod footer;
+mod pages;
 #[cfg(test)]
 mod tests;
 
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Counters, TopicPartition};
+use crate::market::time::Span;
 use crate::settings::Compression;
 
 use footer::Labels;
@@ -25,6 +28,17 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// More rows than one file of any lake holds; a file that claims more is not read.
 const MAX_ROWS: usize = 20_000_000;
+/// A file may have this many rows, and one more for each of its bytes.
+const FEW_ROWS: usize = 4_096;
+
+/// More records than any log has had.
+const MOST_OFFSETS: i64 = 1 << 60;
+
+/// The most rows that a file of this size is read with, so that a small one cannot fill the memory. One that compresses better,
+/// and real prices do not, is written uncompressed.
+fn most_rows(bytes: usize) -> usize {
+    FEW_ROWS.saturating_add(bytes).min(MAX_ROWS)
+}
 
 /// Why bytes are no file of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,11 +105,34 @@ pub fn encode_features(
 pub fn decode_commit(bytes: &[u8]) -> Result<CommitFile, Unreadable> {
     let (table, labels) = decode::decode(bytes, &columns::bars_schema())?;
     let rows: Vec<Bar> = columns::bars(&table)?;
-    let checkpoint = labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?;
-    let checkpoint: Checkpoint =
-        serde_json::from_str(&checkpoint).map_err(|e| damaged(format!("its checkpoint: {e}")))?;
+    let checkpoint = parse_checkpoint(&labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?)?;
     let commit = Commit { rows: rows.into(), checkpoint };
     Ok(CommitFile { partition: labels.partition, number: labels.number, commit })
+}
+
+/// A checkpoint as it stands in a footer.
+///
+/// # Errors
+/// When it is none, or holds numbers that no log can have led to: what goes on from it counts on.
+pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
+    let checkpoint: Checkpoint = serde_json::from_str(json).map_err(|e| damaged(format!("its checkpoint: {e}")))?;
+    let Checkpoint { resume, cut, open_ticks, counters, rules, .. } = &checkpoint;
+    let is_count = |count: u64| count <= MOST_OFFSETS.unsigned_abs();
+    let is_offset = |offset: i64| (0..=MOST_OFFSETS).contains(&offset);
+    let Counters { read, in_bars, late, malformed, future, unknown } = *counters;
+    let counts = [read, in_bars, late, malformed, future, unknown];
+    let offsets = checkpoint.known.values().map(|since| since.0);
+    let forced = checkpoint.forced.iter().map(|advance| advance.offset.0);
+    let gaps = checkpoint.gaps.iter().flat_map(|gap| [gap.from.0, gap.cut.0, gap.to.0]);
+    let mut lost = checkpoint.gaps.iter().filter_map(|gap| gap.open_ticks_lost);
+    let lost = lost.try_fold(0, u64::checked_add);
+    let possible = resume <= cut
+        && counts.into_iter().all(is_count)
+        && *open_ticks <= read
+        && lost.is_some_and(is_count)
+        && offsets.chain(forced).chain(gaps).chain([resume.0, cut.0]).all(is_offset)
+        && [rules.lateness, rules.max_ahead].into_iter().all(|span| span >= Span::ZERO);
+    if possible { Ok(checkpoint) } else { Err(damaged("its checkpoint holds numbers that no log can have led to")) }
 }
 
 /// # Errors

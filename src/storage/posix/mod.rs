@@ -21,7 +21,8 @@ use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
 use crate::fail_points::Place;
 pub use lock::{ProducersLock, Simulating, take_producers_lock};
-use temporary::{Temporary, is_abandoned};
+use temporary::Temporary;
+pub(in crate::storage) use temporary::is_abandoned;
 
 /// Group members may read the lake, others may not enter it.
 const DIR_MODE: u32 = 0o750;

@@ -71,7 +71,7 @@ impl Drop for Temporary {
 }
 
 /// Whether the writer of a temporary file is dead: nobody holds its lock.
-pub(super) fn is_abandoned(path: &Path) -> Result<bool, StorageError> {
+pub(in crate::storage) fn is_abandoned(path: &Path) -> Result<bool, StorageError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),

@@ -131,7 +131,7 @@ async fn a_restore_that_the_disk_delays_is_done_when_it_can_be() {
     running.published.stays_silent_for(Duration::from_secs(10)).await;
     setup.trouble.lists(None);
     assert_eq!(running.published.next().await.rows, 3);
-    assert!(running.failed.so_far().await.is_empty());
+    assert!(running.restart.so_far().await.is_empty());
 }
 
 #[actix::test]

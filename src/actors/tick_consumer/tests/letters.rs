@@ -51,3 +51,45 @@ async fn what_is_read_again_is_not_lettered_again() {
     assert!(setup.ticks().await.is_empty());
     assert_eq!(setup.letters().sent, [("late", 2)]);
 }
+
+#[actix::test]
+async fn of_a_flood_some_letters_are_sent_the_next_tells_how_many_were_not_and_every_tick_is_counted() {
+    let mut setup = Setup::new().await;
+    for offset in 0..12_000 {
+        setup.script().line(offset, "nonsense");
+    }
+    setup.tick(12_000, 15);
+    setup.tick(12_001, 31);
+    let barrier = setup.barrier().await;
+    assert_eq!((barrier.checkpoint.counters.malformed, barrier.checkpoint.counters.read), (12_000, 12_002));
+    assert_eq!(setup.letters().sent.len(), 10_000);
+    assert_eq!(setup.letters().suppressed, 0);
+    setup.tick(12_002, 1);
+    all_done().await;
+    assert_eq!(setup.letters().sent.last(), Some(&("late", 12_002)), "a flood of one kind hides no other");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    setup.script().line(12_003, "nonsense");
+    all_done().await;
+    assert_eq!(setup.letters().sent.last(), Some(&("malformed", 12_003)));
+    assert_eq!(setup.letters().suppressed, 2_000);
+}
+
+#[actix::test]
+async fn what_waits_for_the_broker_is_bounded_in_bytes() {
+    let mut setup = Setup::new().await;
+    setup.letters().refuse = true;
+    let huge = "x".repeat(60 * 1024);
+    for offset in 0..100 {
+        setup.script().line(offset, &huge);
+    }
+    all_done().await;
+    setup.letters().refuse = false;
+    setup.tick(100, 15);
+    setup.tick(101, 31);
+    let barrier = setup.barrier().await;
+    assert_eq!(barrier.checkpoint.counters.malformed, 100);
+    assert_eq!(setup.letters().sent.len(), (4 << 20) / huge.len());
+    setup.script().line(102, "nonsense");
+    all_done().await;
+    assert_eq!(setup.letters().suppressed as usize, 100 - (4 << 20) / huge.len());
+}

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Reads on until it does not, with windows that never fold. Returns what they hold.
-async fn starved() -> (Setup, Vec<(Symbol, ToWindow)>) {
+pub async fn starved() -> (Setup, Vec<(Symbol, ToWindow)>) {
     let mut setup = Setup::unassigned(genesis(), 1_000_000).assigned().await;
     (0..200_000).for_each(|offset| setup.tick(offset, 1));
     let held = setup.sent_to_windows().await;

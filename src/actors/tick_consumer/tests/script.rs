@@ -31,6 +31,12 @@ pub struct Script {
     pub topics: Vec<Vec<String>>,
     pub committed: Vec<NextOffset>,
     pub closed: bool,
+    /// What the wall clock shows; `None`: a far future.
+    pub wall: Option<EventTime>,
+    pub held: Vec<TopicPartition>,
+    pub restarted: usize,
+    /// How the next restarts fail.
+    pub refuse_restarts: VecDeque<SourceError>,
 }
 
 pub struct Scripted(pub Arc<Mutex<Script>>);
@@ -99,6 +105,20 @@ impl RecordSource for Scripted {
 
     fn resume(&mut self) {
         self.0.lock().unwrap().paused = false;
+    }
+
+    fn hold(&mut self, partition: &TopicPartition) {
+        self.0.lock().unwrap().held.push(partition.clone());
+    }
+
+    fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let mut script = self.0.lock().unwrap();
+        if let Some(error) = script.refuse_restarts.pop_front() {
+            return Err(error);
+        }
+        script.held.retain(|held| held != partition);
+        script.restarted += 1;
+        Ok(())
     }
 
     fn commit_async(&mut self, _: &TopicPartition, next: NextOffset) {

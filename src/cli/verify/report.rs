@@ -1,0 +1,148 @@
+//! What a verification looked at and found, and how it is printed.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Repairs;
+use super::findings::Finding;
+use super::log::LogReport;
+use crate::market::checkpoint::{BarRules, NextOffset, TopicPartition};
+use crate::market::log_gap::LogGap;
+
+/// How many gaps are listed.
+const LIMIT: usize = 100;
+
+/// What a verification looked at and found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    pub sound: bool,
+    pub bars: u64,
+    pub feature_rows: u64,
+    /// Bars files and features files that were read.
+    pub files: u64,
+    pub stocks: usize,
+    pub partitions: usize,
+    /// Commits that a running process, or the next start, has yet to publish, or to compute the features of. Nothing is wrong
+    /// with them.
+    pub pending: usize,
+    /// Findings that are not listed: there are too many.
+    pub unlisted: usize,
+    pub findings: Vec<Finding>,
+    /// What the log lost before it was read, as the checkpoints tell it. The settings allow it (`kafka.on_gap`): no finding.
+    pub gaps: Vec<GapNotice>,
+    /// Gaps that are not listed.
+    pub unlisted_gaps: usize,
+    /// With `--repair`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repairs>,
+    /// With `--against-log`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_log: Option<LogReport>,
+}
+
+impl Report {
+    /// Lists the gaps of a partition, as its newest checkpoint tells them.
+    pub fn tell_gaps(&mut self, partition: &TopicPartition, gaps: &[LogGap], rules: &BarRules) {
+        let listed = gaps.len().min(LIMIT.saturating_sub(self.gaps.len()));
+        self.gaps.extend(gaps[..listed].iter().map(|gap| GapNotice::new(partition, gap, rules)));
+        self.unlisted_gaps += gaps.len() - listed;
+    }
+}
+
+/// A gap of a partition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GapNotice {
+    pub partition: String,
+    /// The oldest offset that was needed.
+    pub from: NextOffset,
+    /// Where reading went on.
+    pub to: NextOffset,
+    /// Offsets that were never read.
+    pub unread: u64,
+    /// Ticks of open windows that were read and lost; `None`: not known yet.
+    pub open_ticks_lost: Option<u64>,
+    /// Bars of windows that end after this ...
+    pub after: String,
+    /// ... and start up to this may lack ticks; `None`: not known yet.
+    pub up_to: Option<String>,
+}
+
+impl GapNotice {
+    pub fn new(partition: &TopicPartition, gap: &LogGap, rules: &BarRules) -> Self {
+        let up_to = gap.next_tick.map(|tick| (tick + rules.lateness).to_string());
+        Self {
+            partition: partition.to_string(),
+            from: gap.from,
+            to: gap.to,
+            unread: gap.unread(),
+            open_ticks_lost: gap.open_ticks_lost,
+            after: gap.watermark.to_string(),
+            up_to,
+        }
+    }
+}
+
+impl fmt::Display for GapNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, from, to, unread, after, .. } = self;
+        write!(
+            f,
+            "partition {partition}: of the offsets from {from} up to {to}, deleted by the broker, {unread} were never read"
+        )?;
+        if let Some(lost) = self.open_ticks_lost {
+            write!(f, " and {lost} held ticks of open windows")?;
+        }
+        write!(f, "; bars of windows that end after {after}")?;
+        if let Some(up_to) = &self.up_to {
+            write!(f, " and start up to {up_to}")?;
+        }
+        f.write_str(" may lack ticks")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        if self.unlisted > 0 {
+            writeln!(f, "... and {} more findings", self.unlisted)?;
+        }
+        for gap in &self.gaps {
+            writeln!(f, "note: {gap}")?;
+        }
+        if self.unlisted_gaps > 0 {
+            writeln!(f, "note: ... and {} more gaps", self.unlisted_gaps)?;
+        }
+        if let Some(repairs) = &self.repaired {
+            for deed in &repairs.listed {
+                writeln!(f, "repaired {deed}")?;
+            }
+            if repairs.unlisted > 0 {
+                writeln!(f, "... and {} more repairs", repairs.unlisted)?;
+            }
+        }
+        if let Some(log) = &self.against_log {
+            write!(f, "{log}")?;
+        }
+        let found = self.findings.len() + self.unlisted;
+        if self.pending > 0 {
+            writeln!(
+                f,
+                "{} commits are not complete yet; the running process or the next start does that",
+                self.pending
+            )?;
+        }
+        writeln!(
+            f,
+            "{}: {} files, {} bars, {} feature rows, {} stocks, {} partitions, {found} findings",
+            if self.sound { "sound" } else { "NOT SOUND" },
+            self.files,
+            self.bars,
+            self.feature_rows,
+            self.stocks,
+            self.partitions,
+        )
+    }
+}

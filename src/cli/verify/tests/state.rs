@@ -1,0 +1,150 @@
+//! What is wrong in `state/` is found, and each finding says what helps.
+
+use std::fs;
+use std::path::Path;
+
+use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
+use super::{assert_found, problems, report};
+use crate::cli::verify::Remedy;
+use crate::indicators::state::IndicatorState;
+use crate::market::checkpoint::CommitNumber;
+use crate::settings::Compression;
+use crate::storage::Dataset::{Bars, Features};
+use crate::storage::Lake;
+
+fn entry(dir: &Path, number: u64) -> std::path::PathBuf {
+    dir.join(format!("state/ticks-1/{number:09}.parquet"))
+}
+
+fn save_indicators(dir: &Path, state: &IndicatorState) {
+    let lake = Lake::open_for_repair(dir, Compression::Zstd).unwrap();
+    lake.save_indicators(&sample::others(), &state.to_bytes()).unwrap();
+}
+
+fn remedies(dir: &Path) -> Vec<Remedy> {
+    report(dir).findings.iter().map(|finding| finding.remedy).collect()
+}
+
+#[test]
+fn damaged_indicators_are_found() {
+    let dir = at_rest();
+    flip(&dir.path().join("state/ticks-1/indicators"));
+    assert_found(dir.path(), &[&["state/ticks-1/indicators: is damaged", "--repair"]]);
+}
+
+#[test]
+fn indicators_beyond_or_below_the_chain_are_found() {
+    let dir = at_rest();
+    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(99), [sample::bar("IBM", 0)]));
+    assert_found(dir.path(), &[&["indicators: includes commit 000000099, and there is none above 000000031"]]);
+    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(3), [sample::bar("IBM", 0)]));
+    let found = problems(dir.path()).join("\n");
+    assert!(found.contains("ends at commit 000000003, and the chain begins at 000000028"), "{found}");
+}
+
+#[test]
+fn indicators_that_the_bars_do_not_give_are_found_with_the_stock() {
+    let dir = at_rest();
+    let windows = (0..60).flat_map(|window| [sample::bar("IBM", window), sample::bar("MSFT", window + 1)]);
+    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(31), windows));
+    assert_found(dir.path(), &[&["indicators: the saved indicators of MSFT are not those of the bars"]]);
+    assert_eq!(remedies(dir.path()), [Remedy::Repair]);
+}
+
+#[test]
+fn temporaries_of_dead_writers_are_found_and_those_of_living_ones_are_not() {
+    let dir = at_rest();
+    fs::write(dir.path().join("state/.tmp-1"), "half").unwrap();
+    fs::write(dir.path().join("state/ticks-1/.tmp-2"), "half").unwrap();
+    let living = fs::File::create(dir.path().join("state/ticks-1/.tmp-3")).unwrap();
+    living.lock().unwrap();
+    assert_found(
+        dir.path(),
+        &[&["state/.tmp-1: was left half-written"], &["state/ticks-1/.tmp-2: was left half-written"]],
+    );
+}
+
+#[test]
+fn unknown_names_are_found() {
+    let dir = at_rest();
+    fs::write(dir.path().join("state/notes"), "?").unwrap();
+    fs::write(dir.path().join("state/ticks-1/28.parquet"), "?").unwrap();
+    fs::write(dir.path().join("state/other.lock"), "").unwrap();
+    fs::create_dir_all(dir.path().join("bars/date=2025-13-45")).unwrap();
+    assert_found(
+        dir.path(),
+        &[
+            &["state/notes: does not belong here", "move it out"],
+            &["state/ticks-1/28.parquet: does not belong here"],
+            &["bars/date=2025-13-45: does not belong here"],
+        ],
+    );
+}
+
+#[test]
+fn a_hole_in_a_chain_is_found_and_told_apart_by_whether_the_entry_is_published() {
+    let dir = at_rest();
+    fs::remove_file(entry(dir.path(), 29)).unwrap();
+    assert_found(dir.path(), &[&["ticks-1/000000029.parquet: is missing", "--repair"]]);
+}
+
+#[test]
+fn the_lowest_entries_may_be_gone() {
+    let dir = at_rest();
+    fs::remove_file(entry(dir.path(), 28)).unwrap();
+    assert_found(dir.path(), &[]);
+}
+
+#[test]
+fn an_entry_put_aside_is_found_and_can_go_when_the_chain_has_gone_on() {
+    let dir = at_rest();
+    let aside =
+        |number| fs::rename(entry(dir.path(), number), entry(dir.path(), number).with_extension("parquet.quarantined"));
+    aside(29).unwrap();
+    assert_found(dir.path(), &[&["000000029.parquet.quarantined: was put aside", "from the log again", "--repair"]]);
+    let dir = at_rest();
+    fs::rename(entry(dir.path(), 31), entry(dir.path(), 31).with_extension("parquet.quarantined")).unwrap();
+    for dataset in [Bars, Features] {
+        fs::remove_file(nth(dir.path(), dataset, &sample::others(), 29)).unwrap();
+    }
+    fs::remove_file(dir.path().join("state/ticks-1/indicators")).unwrap();
+    assert_eq!(remedies(dir.path()), [Remedy::NextStart], "what it held is still to be read again");
+}
+
+#[test]
+fn a_newest_entry_that_is_gone_is_told_by_its_file() {
+    let dir = at_rest();
+    fs::remove_file(entry(dir.path(), 31)).unwrap();
+    let found = problems(dir.path()).join("\n");
+    assert!(found.contains("000000031.parquet: the partition's chain in state/ ends at 000000030"), "{found}");
+}
+
+#[test]
+fn a_damaged_entry_says_where_help_comes_from() {
+    let dir = at_rest();
+    flip(&entry(dir.path(), 31));
+    assert_eq!(remedies(dir.path()), [Remedy::Repair], "its published copy is good");
+    flip(&nth(dir.path(), Bars, &sample::others(), 29));
+    assert_eq!(remedies(dir.path())[0], Remedy::NextStart, "the log has what is needed");
+    let dir = at_rest();
+    flip(&nth(dir.path(), Bars, &apple(), 3));
+    assert_eq!(remedies(dir.path()), [Remedy::RestoreOrReplay], "the chain no longer holds it");
+    let dir = at_rest();
+    flip(&nth(dir.path(), Bars, &apple(), 29));
+    assert_eq!(remedies(dir.path()), [Remedy::Repair], "the chain holds it");
+}
+
+#[test]
+fn gaps_of_the_log_are_told_and_are_no_findings() {
+    let mut sample = Sample::new();
+    sample.fill(10);
+    sample.lose_offsets(&apple(), 40);
+    sample.commit(&apple(), &["AAPL"], 10, Then::PublishFeatures);
+    let dir = sample.stop();
+    let found = report(dir.path());
+    assert!(found.sound, "{found}");
+    assert_eq!((found.gaps.len(), found.gaps[0].unread, found.unlisted_gaps), (1, 40, 0));
+    let text = found.to_string();
+    assert!(text.contains("note: partition stock_topic.AAPL-0: of the offsets from"), "{text}");
+    assert!(text.contains("40 were never read") && text.contains("may lack ticks"), "{text}");
+}

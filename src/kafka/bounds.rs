@@ -1,0 +1,101 @@
+//! Where a partition's log begins and ends.
+//!
+//! `rd_kafka_query_watermark_offsets` asks a broker twice, for the start and for the end. When the first answer is an error (the leader
+//! is moving) and the second one comes together with it, librdkafka 2.12 forgets the error and tells the end as the start too: as if
+//! everything had been deleted. So a log counts as empty only when it is said several times.
+
+use std::time::Duration;
+
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::KafkaResult;
+
+/// How often a log must be said to be empty. A leader would have to move between both questions each time.
+const TIMES: usize = 3;
+
+/// The first offset, and the one behind the last. Each question blocks up to `timeout`.
+///
+/// # Errors
+/// When no broker answers in time, or there is no such partition.
+pub(super) fn fetch<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partition: i32,
+    timeout: Duration,
+) -> KafkaResult<(i64, i64)> {
+    confirmed(|| client.fetch_watermarks(topic, partition, timeout))
+}
+
+fn confirmed<E>(mut ask: impl FnMut() -> Result<(i64, i64), E>) -> Result<(i64, i64), E> {
+    let mut bounds = ask()?;
+    for _ in 1..TIMES {
+        let (start, end) = bounds;
+        // Nothing was ever written, or the start was told.
+        if end == 0 || start < end {
+            break;
+        }
+        bounds = ask()?;
+    }
+    Ok(bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of these answers, and how many were asked for.
+    fn of(answers: &[Result<(i64, i64), &'static str>]) -> (Result<(i64, i64), &'static str>, usize) {
+        let mut asked = 0;
+        let bounds = confirmed(|| {
+            asked += 1;
+            answers[asked - 1]
+        });
+        (bounds, asked)
+    }
+
+    #[test]
+    fn a_start_that_was_told_is_believed_at_once() {
+        assert_eq!(of(&[Ok((3, 9))]), (Ok((3, 9)), 1));
+        assert_eq!(of(&[Ok((0, 0))]), (Ok((0, 0)), 1));
+    }
+
+    #[test]
+    fn an_end_that_was_told_as_the_start_is_not_believed() {
+        assert_eq!(of(&[Ok((9, 9)), Ok((3, 9))]), (Ok((3, 9)), 2));
+        assert_eq!(of(&[Ok((9, 9)), Ok((11, 11)), Ok((3, 12))]), (Ok((3, 12)), 3));
+    }
+
+    #[test]
+    fn a_log_that_is_empty_is_so_every_time() {
+        assert_eq!(of(&[Ok((9, 9)), Ok((9, 9)), Ok((9, 9))]), (Ok((9, 9)), 3));
+    }
+
+    #[test]
+    fn an_error_is_told() {
+        assert_eq!(of(&[Ok((9, 9)), Err("gone")]), (Err("gone"), 2));
+    }
+
+    #[test]
+    fn an_error_in_the_place_of_the_start_is_not_taken_for_an_empty_log() {
+        use rdkafka::ClientConfig;
+        use rdkafka::mocking::MockCluster;
+        use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+        use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("t", 1, 1).unwrap();
+        let client: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", broker.bootstrap_servers()).create().unwrap();
+        for _ in 0..10 {
+            client.send(BaseRecord::<(), [u8]>::to("t").partition(0).payload(b"x".as_slice())).unwrap();
+        }
+        let patience = Duration::from_secs(60);
+        client.flush(patience).unwrap();
+        for _ in 0..20 {
+            let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION];
+            broker.request_errors(RDKafkaApiKey::ListOffsets, &errors);
+            match fetch(client.client(), "t", 0, patience) {
+                Ok(bounds) => assert_eq!(bounds, (0, 10)),
+                Err(error) => println!("told, and for the caller to ask again: {error}"),
+            }
+        }
+    }
+}

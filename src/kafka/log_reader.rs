@@ -1,0 +1,129 @@
+//! The log of a partition from its oldest record on, for who looks at it from outside: no group is joined, nothing is committed.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{self, ClientError};
+use super::client_log::QuietContext;
+use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::partition::Record;
+use crate::market::time::EventTime;
+use crate::settings::KafkaSettings;
+
+/// How long the broker may stay silent.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two questions.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// Why a log cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogReadError {
+    #[error("cannot read {partition} at offset {at}: {reason}; is the broker up?")]
+    NoAnswer { partition: TopicPartition, at: NextOffset, reason: String },
+    /// Reading again from the new start helps.
+    #[error("the broker deleted offset {at} of {partition} while it was being read")]
+    Overtaken { partition: TopicPartition, at: NextOffset },
+    #[error("cannot read {partition} at or after offset {at}: {reason}")]
+    Unreadable { partition: TopicPartition, at: NextOffset, reason: String },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Reads logs, one after the other.
+pub struct LogReader {
+    consumer: BaseConsumer<QuietContext>,
+}
+
+impl LogReader {
+    /// # Errors
+    /// When the client refuses the settings. The broker is not asked yet.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, ClientError> {
+        let config = client::consumer_config(settings, &settings.bootstrap_servers);
+        Ok(Self { consumer: client::create(&config, QuietContext::default())? })
+    }
+
+    /// Start and end of a log, `None` when there is no such partition. Blocks, up to half a minute.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    pub fn bounds(&self, partition: &TopicPartition) -> Result<Option<(NextOffset, NextOffset)>, LogReadError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, PATIENCE / 6);
+            match self.consumer.fetch_watermarks(&partition.topic, partition.partition, left) {
+                Ok((start, end)) => return Ok(Some((NextOffset(start), NextOffset(end)))),
+                Err(KafkaError::MetadataFetch(
+                    Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition,
+                )) => return Ok(None),
+                // a leader may be moving
+                Err(_) if Instant::now() < deadline => std::thread::sleep(MOMENT),
+                Err(error) => {
+                    let (partition, reason) = (partition.clone(), error.to_string());
+                    return Err(LogReadError::NoAnswer { partition, at: NextOffset(0), reason });
+                }
+            }
+        }
+    }
+
+    /// Gives the records from `from` up to `until` to `sink`, in order, until that breaks. Memory is bounded by what the client
+    /// fetches ahead.
+    ///
+    /// # Errors
+    /// When the broker stays silent, deletes what is being read, or sends what nobody can read.
+    pub fn read(
+        &self,
+        partition: &TopicPartition,
+        (from, until): (NextOffset, NextOffset),
+        sink: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), LogReadError> {
+        let mut at = from;
+        let mut heard = Instant::now();
+        let no_answer = |at, reason: String| Err(LogReadError::NoAnswer { partition: partition.clone(), at, reason });
+        let mut list = TopicPartitionList::with_capacity(1);
+        let assigned = list
+            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(from.0))
+            .and_then(|()| self.consumer.assign(&list));
+        if let Err(error) = assigned {
+            return no_answer(at, error.to_string());
+        }
+        while at < until {
+            match self.consumer.poll(MOMENT) {
+                // what an assignment of before had fetched
+                Some(Ok(record))
+                    if record.topic() != &*partition.topic || record.partition() != partition.partition => {}
+                Some(Ok(record)) if record.offset() >= until.0 => return Ok(()),
+                Some(Ok(record)) => {
+                    heard = Instant::now();
+                    at = NextOffset(record.offset() + 1);
+                    let timestamp = record.timestamp().to_millis().map(|millis| millis.saturating_mul(1000));
+                    let timestamp = timestamp.map(EventTime::from_micros);
+                    let payload = record.payload().unwrap_or_default();
+                    if sink(Record { offset: record.offset(), timestamp, payload }).is_break() {
+                        return Ok(());
+                    }
+                }
+                // transaction markers can hold the last offsets
+                Some(Err(KafkaError::PartitionEOF(number))) if number == partition.partition => return Ok(()),
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                        return Err(LogReadError::Overtaken { partition: partition.clone(), at });
+                    }
+                    Some(Code::BadMessage | Code::BadCompression | Code::Underflow | Code::InvalidMessage) => {
+                        let (partition, reason) = (partition.clone(), error.to_string());
+                        return Err(LogReadError::Unreadable { partition, at, reason });
+                    }
+                    _ if heard.elapsed() > PATIENCE => return no_answer(at, error.to_string()),
+                    _ => {}
+                },
+                None if heard.elapsed() > PATIENCE => return no_answer(at, format!("silent for {PATIENCE:?}")),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+use super::*;
+
+const SESSION: Duration = Duration::from_secs(10);
+
+fn partition(number: i32) -> TopicPartition {
+    TopicPartition::new("t", number)
+}
+
+fn panic() -> RestartReason {
+    RestartReason::Panic(String::from("boom"))
+}
+
+fn budget() -> (RestartBudget, Instant) {
+    (RestartBudget::new(SESSION), Instant::now())
+}
+
+#[test]
+fn five_restarts_in_a_minute_are_put_up_with_and_the_sixth_is_refused_by_name() {
+    let (mut budget, now) = budget();
+    for number in 0..5 {
+        assert_eq!(budget.spend(&partition(number), &panic(), now + Duration::from_secs(11) * number as u32), Ok(()));
+    }
+    let refused = budget.spend(&partition(7), &panic(), now + Duration::from_secs(59)).unwrap_err();
+    let text = refused.to_string();
+    for said in ["t-7", "boom", "5 restarts within 60s", "what is committed is right"] {
+        assert!(text.contains(said), "{said:?} is not in: {text}");
+    }
+}
+
+#[test]
+fn a_restart_is_forgiven_after_a_minute() {
+    let (mut budget, now) = budget();
+    for minute in 0..20 {
+        for _ in 0..5 {
+            assert_eq!(budget.spend(&partition(0), &panic(), now + SPAN * minute), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn to_be_fenced_and_to_wait_for_the_disk_or_a_broker_is_free() {
+    let (mut budget, now) = budget();
+    for reason in [RestartReason::Fenced, RestartReason::NotYet("nobody answers".into())] {
+        assert!(!reason.counts());
+        for _ in 0..100 {
+            assert_eq!(budget.spend(&partition(0), &reason, now), Ok(()));
+        }
+    }
+    assert_eq!(budget.spend(&partition(0), &panic(), now), Ok(()), "nothing was spent");
+}
+
+#[test]
+fn every_restart_of_a_partition_waits_longer_and_not_for_ever() {
+    let (mut budget, now) = budget();
+    let waits: Vec<u128> = (0..9).map(|_| budget.wait_of(&partition(0), &panic(), now).as_millis()).collect();
+    assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
+    assert_eq!(budget.wait_of(&partition(1), &panic(), now), FIRST_WAIT, "another partition has failed once");
+    assert_eq!(budget.wait_of(&partition(0), &panic(), now + SPAN), FIRST_WAIT, "it has been well for a minute");
+}
+
+#[test]
+fn who_is_fenced_gives_the_group_its_time_to_say_whose_the_partition_is() {
+    let (mut budget, now) = budget();
+    for _ in 0..3 {
+        assert_eq!(budget.wait_of(&partition(0), &RestartReason::Fenced, now), SESSION);
+    }
+    assert_eq!(budget.wait_of(&partition(0), &panic(), now), FIRST_WAIT);
+}
+
+#[test]
+fn a_panic_becomes_a_reason_and_what_goes_well_is_given_back() {
+    assert_eq!(guarded(|| 7), Ok(7));
+    assert_eq!(guarded(|| panic!("boom")), Err::<(), _>(panic()));
+    let number = 3;
+    assert_eq!(guarded(|| panic!("boom {number}")), Err::<(), _>(RestartReason::Panic("boom 3".into())));
+}
