@@ -67,6 +67,7 @@ pub fn step(step: i64) -> Commit {
     checkpoint.cut = NextOffset((step + 1) * 100);
     checkpoint.counters.in_bars =
         (step + 1).unsigned_abs() * rows.iter().map(|bar| bar.ticks.unsigned_abs()).sum::<u64>();
+    checkpoint.counters.read = checkpoint.counters.in_bars;
     checkpoint.watermark = EventTime::from_micros(DAY_ZERO + (window + 2) * WINDOW);
     Commit { rows: rows.into(), checkpoint }
 }
