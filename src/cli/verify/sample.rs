@@ -101,7 +101,7 @@ impl Sample {
         checkpoint.counters.in_bars += ticks;
         checkpoint.counters.late += 2;
         checkpoint.counters.unknown += 1;
-        checkpoint.cut = NextOffset(checkpoint.counters.read as i64);
+        checkpoint.cut.0 += ticks as i64 + 3;
         checkpoint.watermark = EventTime::from_micros(BEGIN + (window + 2) * WINDOW);
         checkpoint.known.extend(stocks.iter().map(|stock| (Symbol::new(stock).unwrap(), NextOffset(0))));
         let commit = Commit { rows: rows.into(), checkpoint: checkpoint.clone() };
