@@ -39,7 +39,9 @@ fn until_more_bars(flow: &Flow, running: &mut Running, more: usize) {
 #[track_caller]
 fn assert_right_at_the_end(flow: &Flow, running: Running, watcher: Watcher) -> Summary {
     running.signal(Signal::TERM);
-    let summary = running.end().summary();
+    let ended = running.end();
+    let summary = ended.summary();
+    assert!(!ended.stderr.contains("a record was not published"), "{}", ended.stderr);
     flow.until_end();
     let watched = watcher.end();
     assert!(watched.bars > 0, "{watched:?}");
@@ -75,7 +77,7 @@ fn f08_a_broker_that_was_down_gets_every_tick_of_a_keyed_topic() {
 
 /// What brokers answer when leaders and coordinators change or are busy.
 const PASSING: [(Request, &[Error]); 9] = [
-    (Request::Produce, &[NOT_LEADER, REQUEST_TIMED_OUT, NOT_LEADER]),
+    (Request::Produce, &[NOT_LEADER, NOT_LEADER, NOT_LEADER]),
     (Request::Fetch, &[NOT_LEADER, NOT_LEADER]),
     (Request::ListOffsets, &[NOT_LEADER]),
     (Request::FindCoordinator, &[COORDINATOR_NOT_AVAILABLE, COORDINATOR_NOT_AVAILABLE]),
@@ -106,6 +108,22 @@ fn f09_errors_of_brokers_and_moving_leaders_change_no_bar() {
     }
     assert_right_at_the_end(&flow, running, watcher);
     Simulated::of(&flow).assert_nothing_missing(INTERVAL);
+}
+
+#[test]
+fn f09_publishing_that_times_out_at_the_broker_changes_no_bar() {
+    let rounds = Effort::of_this_run().pick(1, 3, 30);
+    let flow = Flow::on(Cluster::start(), true, FAST);
+    let watcher = Watcher::start(&flow.lake());
+    let mut running = flow.program(&["run"]).start();
+    for _ in 0..rounds {
+        until_more_bars(&flow, &mut running, 8);
+        flow.cluster.brokers().fail(Request::Produce, &[REQUEST_TIMED_OUT, REQUEST_TIMED_OUT, REQUEST_TIMED_OUT]);
+    }
+    until_more_bars(&flow, &mut running, 8);
+    // Ticks may be missing in this log, unlike in a real one: a real broker takes a batch of an idempotent producer only behind the one
+    // before it, so the client holds one that timed out for written as soon as the next is; the mock brokers take any.
+    assert_right_at_the_end(&flow, running, watcher);
 }
 
 #[test]
