@@ -44,7 +44,7 @@ pub struct CommitLatency {
     pub longest: f64,
 }
 
-/// Collects the latencies of commits; keeps the newest [`Latencies::KEPT`].
+/// Collects the latencies of commits; keeps the newest ten thousand.
 #[derive(Debug, Default)]
 pub struct Latencies {
     seconds: VecDeque<f64>,

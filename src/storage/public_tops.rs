@@ -3,11 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::layout::{self, Dataset};
 use super::store::Store;
 use super::{BarsFile, StorageError};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
+
+/// A start or a rebalance takes its partitions within this time. What was listed before says nothing about a later one: other processes
+/// have published since.
+const ONE_START: Duration = Duration::from_secs(10);
 
 type Tops = HashMap<TopicPartition, CommitNumber>;
 
@@ -19,6 +24,7 @@ pub(super) struct PublicTops {
 
 #[derive(Default)]
 struct Listed {
+    since: Option<Instant>,
     dates: HashMap<String, Arc<Tops>>,
     asked: HashSet<TopicPartition>,
 }
@@ -50,9 +56,11 @@ impl PublicTops {
 
     fn ask(&self, partition: &TopicPartition) {
         let mut listed = self.listed();
-        if !listed.asked.insert(partition.clone()) {
-            *listed = Listed { dates: HashMap::new(), asked: HashSet::from([partition.clone()]) };
+        let fresh = listed.since.is_some_and(|since| since.elapsed() < ONE_START);
+        if !fresh || listed.asked.contains(partition) {
+            *listed = Listed { since: Some(Instant::now()), ..Listed::default() };
         }
+        listed.asked.insert(partition.clone());
     }
 
     /// `None` when the date is not listed; an inner `None` when it holds nothing of the partition.

@@ -2,6 +2,7 @@
 //! features of what was committed. Both are the product's own types, asked in the order in which its actors ask them.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -59,13 +60,23 @@ pub struct Feed {
 }
 
 /// Why an owner or engine came to its end.
-#[derive(Debug)]
 pub enum Ended {
     /// Everything is done.
     Done,
     Fenced,
     Refused(StorageError),
     Killed,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Done => f.write_str("done"),
+            Ended::Fenced => f.write_str("fenced"),
+            Ended::Refused(error) => error.fmt(f),
+            Ended::Killed => f.write_str("killed"),
+        }
+    }
 }
 
 impl From<Killed> for Ended {

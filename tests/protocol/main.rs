@@ -3,6 +3,7 @@
 //! fail shows nothing. `docs/PROTOCOL.md` says what is covered.
 
 mod actors;
+mod audit;
 mod core_broken;
 mod core_search;
 mod disk;

@@ -111,7 +111,7 @@ impl Reader {
         self.open_windows();
     }
 
-    /// Reads all of the log that it has not read, and returns whether it was everything below the cut.
+    /// Reads all of the log that it has not read.
     pub fn read_all(&mut self, log: &[LogRecord]) {
         while let Some(record) = log.get(self.cursor.position().0 as usize) {
             self.read(record);

@@ -93,7 +93,7 @@ impl World {
             let feed = Feed::default();
             for ended in [own(&process.lake, part, &feed, Style::Final), follow(&process.lake, part, &feed)] {
                 if !matches!(ended, Ended::Done) {
-                    return Err(format!("a fresh process ends with {ended:?}"));
+                    return Err(format!("a fresh process does not come to its end: {ended}"));
                 }
             }
         }

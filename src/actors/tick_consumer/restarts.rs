@@ -45,10 +45,6 @@ impl Restarts {
         }
     }
 
-    fn waits(&self, partition: &TopicPartition) -> bool {
-        self.dropped.iter().any(|(of, _)| of == partition) || self.waiting.iter().any(|(of, _)| of == partition)
-    }
-
     /// The group has given the partition anew, or to somebody else.
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.dropped.retain(|(of, _)| of != partition);
@@ -63,11 +59,7 @@ impl ConsumerState {
         match self.owned.iter().find(|owned| owned.partition == partition).map(|owned| owned.epoch) {
             // After a drain nothing is left to be read; what is missing behind the commits is made at the next start.
             Some(present) if present == epoch && !self.drained => self.restart(&partition, reason),
-            // The group was faster to say so.
-            None if reason == RestartReason::Fenced && !self.restarts.waits(&partition) => {
-                warn!(%partition, "fenced: another process has taken this partition, what it commits counts");
-            }
-            // An owner of before; perhaps it was ourselves who fenced it.
+            // An owner of before; the group was faster to say so, or it was ourselves who fenced it.
             _ => {}
         }
     }
