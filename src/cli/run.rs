@@ -152,7 +152,9 @@ async fn stop_at_signals(mut signals: Signals, coordinator: Addr<Coordinator>) {
     tracing::info!("draining; a second signal ends at once");
     coordinator.do_send(Stop);
     signals.next().await;
-    eprintln!("ended by a second signal; what is committed is right, the rest is read again");
+    eprintln!(
+        "ended by a second signal; what is committed is right; the rest is read again from a cluster, and gone with the embedded broker"
+    );
     std::process::exit(INTERRUPTED);
 }
 

@@ -39,7 +39,6 @@ use crate::storage::Lake;
 
 use chains::ChainCheck;
 use dates::Walked;
-use findings::Remedy;
 
 pub use findings::{Finding, Findings};
 pub use log::OtherCluster;
@@ -136,11 +135,11 @@ fn examine(
     mut repairs: Option<&mut Repairs>,
 ) -> anyhow::Result<Walked> {
     let mut findings = Findings::default();
-    for path in listing::state(root, &mut findings)? {
-        findings.of_file(&path, "was left half-written by a process that died", Remedy::Repair);
-        if let Some(repairs) = &mut repairs {
+    let leftovers = listing::state(root, &mut findings)?;
+    if let Some(repairs) = &mut repairs {
+        for path in &leftovers {
             lake.sweep_temporaries()?;
-            repairs.did(&path, "removed: its writer is dead");
+            repairs.did(path, "removed: its writer is dead");
         }
     }
     // Chains first: what they hold now is published before the walk comes to it.
@@ -155,7 +154,9 @@ fn examine(
         walk.date(date)?;
         progress.inc(1);
     }
-    Ok(walk.finish()?)
+    let mut walked = walk.finish()?;
+    walked.report.leftovers = leftovers.len();
+    Ok(walked)
 }
 
 fn progress_bar() -> ProgressBar {

@@ -105,9 +105,14 @@ fn nearest(
     let (mut nearest, mut near): (Option<NearestLoss>, usize) = (None, 0);
     let partitions: Vec<TopicPartition> = needed.lock().keys().cloned().collect();
     for partition in partitions {
-        let (log_start, log_end) = bounds_of(&partition)
-            .map_err(|error| debug!(%partition, %error, "cannot ask how much of the log is left; trying later"))
-            .ok()?;
+        // One that nobody answers for must not hide the others.
+        let (log_start, log_end) = match bounds_of(&partition) {
+            Ok(bounds) => bounds,
+            Err(error) => {
+                debug!(%partition, %error, "cannot ask how much of the log is left; trying later");
+                continue;
+            }
+        };
         // As it is now: asking may have taken a while, and a partition may have gone.
         let Some(resume) = needed.lock().get(&partition).copied() else { continue };
         let distance = RetentionDistance { log_start: NextOffset(log_start), log_end: NextOffset(log_end), resume };

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::ground::{Ground, StartError};
 use crate::kafka::route::partition_of;
 use crate::kafka::tail::last_ticks;
+use crate::market::bar::Bar;
 use crate::market::checkpoint::TopicPartition;
 use crate::market::codec;
 use crate::market::symbol::Symbol;
@@ -14,6 +15,7 @@ use crate::market::time::{EventTime, Span};
 use crate::messages::lifecycle::LastTick;
 use crate::prices::{PriceSource, start_price};
 use crate::settings::{KafkaMode, Settings, StockSettings};
+use crate::storage::{Lake, StorageError};
 
 /// Records at the end of a partition in which a stock's newest tick is looked for.
 const TAIL: usize = 1_000;
@@ -62,7 +64,7 @@ pub fn start_points(
         let rules = &settings.market.rules;
         let watermark = ground.lake.newest_checkpoint(&partition)?.map_or(EventTime::MIN, |newest| newest.watermark);
         let closed_until = if watermark == EventTime::MIN { watermark } else { rules.window.start_of(watermark) };
-        let in_lake = ground.lake.newest_bars(&stock.symbol, 1)?.pop().map(|bar| LastTick {
+        let in_lake = newest_bar(&ground.lake, &stock.symbol)?.map(|bar| LastTick {
             event_time: bar.window_start + rules.window.span() - Span::from(stock.tick_interval),
             price: bar.close,
         });
@@ -79,12 +81,27 @@ pub fn start_points(
         let newest = [in_lake, in_topic].into_iter().flatten().max_by_key(|tick| tick.event_time);
         let point = match newest {
             Some(tick) => StartPoint { price: tick.price, last: Some(tick.event_time), closed_until },
-            None => StartPoint { price: start_price(prices, stock), last: None, closed_until },
+            None => {
+                let last = (closed_until != EventTime::MIN).then_some(closed_until);
+                StartPoint { price: start_price(prices, stock), last, closed_until }
+            }
         };
         debug!(symbol = %stock.symbol, price = point.price, last = point.last.map(tracing::field::display), "simulation starts");
         points.insert(stock.symbol.clone(), point);
     }
     Ok(points)
+}
+
+/// A damaged file keeps nobody from starting: who takes its partition mends it, and `verify` names it.
+fn newest_bar(lake: &Lake, symbol: &Symbol) -> Result<Option<Bar>, StorageError> {
+    match lake.newest_bars(symbol, 1) {
+        Ok(mut bars) => Ok(bars.pop()),
+        Err(error @ StorageError::Damaged { .. }) => {
+            warn!(%symbol, %error, "the newest bar is not known, the simulation begins at the watermark with a start price");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The tick of the greatest event time: the last record may be a late one, or broken.

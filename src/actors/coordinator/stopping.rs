@@ -39,7 +39,9 @@ impl Stages {
             self.consumer.do_send(drain);
         }
         let late = |step: &str| {
-            format!("{step} did not end within {within:?}; what is committed is right, the rest is read again")
+            format!(
+                "{step} did not end within {within:?}; what is committed is right; the rest is read again from a cluster, and gone with the embedded broker"
+            )
         };
         if timeout_at(deadline, drained).await.is_err() {
             return Err((self.summary().await, late("the drain")));

@@ -91,7 +91,8 @@ impl ConsumerState {
                 Err(over) => self.give_up(source, &over),
             }
         }
-        for partition in self.due(now) {
+        // One a slice: a broker may let each wait for seconds, and the others are to be read meanwhile.
+        if let Some(partition) = self.due(now) {
             match source.restart(&partition) {
                 Ok(()) => self.take(&partition),
                 Err(error) => self.failed(&error),
@@ -148,7 +149,9 @@ impl ConsumerState {
         self.outputs.failed.do_send(PipelineFailed(over.to_string()));
     }
 
-    fn due(&mut self, now: Instant) -> Vec<TopicPartition> {
-        self.restarts.waiting.extract_if(.., |(_, due)| *due <= now).map(|(partition, _)| partition).collect()
+    fn due(&mut self, now: Instant) -> Option<TopicPartition> {
+        let waiting = &mut self.restarts.waiting;
+        let at = waiting.iter().position(|(_, due)| *due <= now)?;
+        Some(waiting.remove(at).0)
     }
 }

@@ -50,7 +50,7 @@ impl ChainSeen {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aside {
     pub number: CommitNumber,
-    /// The chain has gone on beyond it: what it held has been read from the log again.
+    /// The chain has gone on beyond it.
     pub is_behind: bool,
 }
 
@@ -264,9 +264,11 @@ impl ChainCheck<'_> {
 /// What was done about saved indicators that cannot be used.
 pub const FORGOTTEN: &str = "removed: the next start computes it from all bars of the partition";
 
-/// First and last number of each hole.
+/// First and last number of each hole. Below the first entry there is none: the chain has let go of what was there, though not of names
+/// put aside.
 fn holes(names: &[EntryName]) -> Vec<(CommitNumber, CommitNumber)> {
-    let pairs = names.windows(2).map(|pair| (pair[0].number().0, pair[1].number().0));
+    let first = names.iter().position(|name| matches!(name, EntryName::Entry(_))).unwrap_or(names.len());
+    let pairs = names[first..].windows(2).map(|pair| (pair[0].number().0, pair[1].number().0));
     let holes = pairs.filter(|(below, above)| below + 1 < *above);
     holes.map(|(below, above)| (CommitNumber(below + 1), CommitNumber(above - 1))).collect()
 }

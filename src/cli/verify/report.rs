@@ -26,6 +26,8 @@ pub struct Report {
     /// Commits that a running process, or the next start, has yet to publish, or to compute the features of. Nothing is wrong
     /// with them.
     pub pending: usize,
+    /// Files that dead processes left half-written, which the next start removes. Nothing is wrong with the lake.
+    pub leftovers: usize,
     /// Findings that are not listed: there are too many.
     pub unlisted: usize,
     pub findings: Vec<Finding>,
@@ -125,6 +127,13 @@ impl fmt::Display for Report {
         }
         if let Some(log) = &self.against_log {
             write!(f, "{log}")?;
+        }
+        if self.leftovers > 0 {
+            writeln!(
+                f,
+                "note: {} files were left half-written by a process that died; the next start removes them",
+                self.leftovers
+            )?;
         }
         let found = self.findings.len() + self.unlisted;
         if self.pending > 0 {

@@ -24,7 +24,7 @@ use crate::settings::KafkaSettings;
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The same for a restart: the other partitions wait meanwhile.
-const RESTART_PATIENCE: Duration = Duration::from_secs(3);
+const RESTART_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A pause between two tries.
 const MOMENT: Duration = Duration::from_millis(50);

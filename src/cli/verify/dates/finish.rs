@@ -120,9 +120,7 @@ impl Walk<'_> {
         for (partition, Aside { number, is_behind }) in asides {
             let path = self.root.join(layout::quarantined(&partition, number));
             let (problem, remedy) = match learnt.history.adds_up(&partition) {
-                true if is_behind => {
-                    ("was put aside as unreadable; what it held was read from the log again", Remedy::Repair)
-                }
+                true if is_behind => ("was put aside as unreadable; the chain has gone on beyond it", Remedy::Repair),
                 true => ("was put aside as unreadable; the log has not been read beyond it since", Remedy::NextStart),
                 false => {
                     ("was put aside as unreadable, and bars of the partition are missing", Remedy::RestoreOrReplay)
