@@ -103,10 +103,15 @@ impl RunSummary {
 impl fmt::Display for RunSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "read {} records in {:.1} s ({:.0} a second):", self.read, self.seconds, self.ticks_per_second)?;
+        // A run that goes on where another stopped may close more than it leaves open.
+        let open = match self.open {
+            ..0 => format!("{} fewer open than at the start", -self.open),
+            open => format!("{open} open"),
+        };
         writeln!(
             f,
-            "  {} in bars, {} open, {} late, {} malformed, {} future, {} unknown, {} read again",
-            self.in_bars, self.open, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
+            "  {} in bars, {open}, {} late, {} malformed, {} future, {} unknown, {} read again",
+            self.in_bars, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
         )?;
         write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)?;
         let CommitLatency { median, p99, longest } = self.latency;

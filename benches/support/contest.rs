@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::bare_loop::BareResult;
 use super::core_pass::core_pass;
 use super::filled_topics::{Broker, FilledTopics, layout_name};
-use super::log_moments::moment_of;
+use super::log_moments::{field_of, moment_of};
 use super::process::{measure, thread_cpu_seconds};
 use super::spread::{Spread, print_heading, print_row};
 use super::work::Work;
@@ -35,6 +35,10 @@ pub struct Contest {
     bare: Lane,
     /// Until every bar that can be closed is committed.
     system: Lane,
+    /// The same with nothing written by its commits.
+    uncommitted: Lane,
+    /// Seconds from a barrier to its published bars: 99 of 100 took no longer.
+    commit_p99: Spread,
     /// Million ticks a second until the features are published, the indicators saved and the group left.
     system_to_the_end: Spread,
     /// CPU of the thread that calls `BaseConsumer::poll`, without the client's own threads.
@@ -55,6 +59,7 @@ pub fn contest(broker: &Broker, layout: Layout, ticks: usize, rounds: usize) -> 
     for round in 0..rounds {
         contest.read_bare(broker, &topics, round)?;
         contest.read_with_system(&topics, &dir.path().join(format!("lake-{round}")), round)?;
+        contest.read_without_commits(&topics, &dir.path().join(format!("empty-{round}")), round)?;
         let symbols = Work::of_one_partition(layout, 0).symbols;
         let before = thread_cpu_seconds()?;
         for _ in 0..CORE_PASSES {
@@ -82,15 +87,7 @@ impl Contest {
     }
 
     fn read_with_system(&mut self, topics: &FilledTopics<'_>, lake: &Path, round: usize) -> Result<()> {
-        let group = format!("{}_{round}", topics.settings.kafka.group_id);
-        let measured = measure(
-            Command::new(env!("CARGO_BIN_EXE_stockstream"))
-                .args(["run", "--until-end", "--json", "--settings"])
-                .arg(&topics.settings_file)
-                .arg("--lake")
-                .arg(lake)
-                .env("STOCKSTREAM__KAFKA__GROUP_ID", &group),
-        )?;
+        let measured = measure(&mut program(topics, lake, &format!("{round}")))?;
         let summary = measured.json()?;
         let count = |name: &str| summary[name].as_i64().with_context(|| format!("no {name} in {summary}"));
         ensure!(count("read")? == self.ticks as i64, "not every tick was read: {summary}");
@@ -101,6 +98,17 @@ impl Contest {
         let taken = moment("partition taken")?;
         self.system.push(self.ticks, moment("stopping")? - taken, measured.cpu_seconds, measured.peak_rss_mb);
         self.system_to_the_end.push(self.ticks as f64 / 1e6 / (moment("drained")? - taken));
+        self.commit_p99.push(field_of(&measured.stderr, "seconds from barrier to published", "p99")?);
+        Ok(())
+    }
+
+    fn read_without_commits(&mut self, topics: &FilledTopics<'_>, lake: &Path, round: usize) -> Result<()> {
+        let mut command = program(topics, lake, &format!("off_{round}"));
+        let measured = measure(command.env("FAILPOINTS", "commits.off=return"))?;
+        let read = measured.json()?["read"].clone();
+        ensure!(read == self.ticks, "not every tick was read: {read}");
+        let seconds = moment_of(&measured.stderr, "stopping")? - moment_of(&measured.stderr, "partition taken")?;
+        self.uncommitted.push(self.ticks, seconds, measured.cpu_seconds, measured.peak_rss_mb);
         Ok(())
     }
 
@@ -108,19 +116,34 @@ impl Contest {
         let per_second = self.system.million_ticks_per_second.over(&self.bare.million_ticks_per_second);
         let cpu = self.system.cpu_seconds_per_million.over(&self.bare.cpu_seconds_per_million);
         print_heading(&format!("{}, {} ticks, {} bars", self.layout, self.ticks, self.bars));
-        for (name, lane) in [("poll loop", &self.bare), ("stockstream", &self.system)] {
+        let lanes = [("poll loop", &self.bare), ("stockstream", &self.system), ("no commits", &self.uncommitted)];
+        for (name, lane) in lanes {
             print_row(&format!("{name}: million ticks a second"), &lane.million_ticks_per_second);
             print_row(&format!("{name}: CPU seconds a million ticks"), &lane.cpu_seconds_per_million);
             print_row(&format!("{name}: peak memory, MB"), &lane.peak_rss_mb);
         }
         print_row("stockstream: million ticks a second, to the very end", &self.system_to_the_end);
         print_row("ticks a second, stockstream / poll loop", &per_second);
+        let uncommitted = &self.uncommitted.million_ticks_per_second;
+        print_row(
+            "ticks a second, stockstream / without commits",
+            &self.system.million_ticks_per_second.over(uncommitted),
+        );
+        print_row("barrier to published, ms, 99 %", &self.commit_p99.times(1e3));
         print_row("CPU seconds, stockstream / poll loop", &cpu);
         print_row("poll: ns a message, CPU of the polling thread", &self.poll_nanos);
         print_row("core: ns a tick, CPU", &self.core_nanos);
         print_row("core / poll, CPU of the polling thread", &self.core_nanos.over(&self.poll_nanos));
         print_row("core / poll, CPU of the whole client", &self.core_nanos.over(&self.bare.cpu_nanos_per_tick()));
     }
+}
+
+/// The program, as a member of a group of its own.
+fn program(topics: &FilledTopics<'_>, lake: &Path, name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stockstream"));
+    command.args(["run", "--until-end", "--json", "--settings"]).arg(&topics.settings_file).arg("--lake").arg(lake);
+    command.env("STOCKSTREAM__KAFKA__GROUP_ID", format!("{}_{name}", topics.settings.kafka.group_id));
+    command
 }
 
 impl Lane {

@@ -20,6 +20,17 @@ pub fn last_moment_of(log: &str, message: &str) -> Result<f64> {
     moments_of(log, message)?.last().copied().context("at least one")
 }
 
+/// A number that the log tells with this message, the last time it does.
+///
+/// # Errors
+/// When it never does.
+pub fn field_of(log: &str, message: &str, field: &str) -> Result<f64> {
+    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.into_iter().find(|line| line["fields"]["message"] == message);
+    let number = told.and_then(|line| line["fields"][field].as_f64());
+    number.with_context(|| format!("the log does not say {message:?} with {field}:\n{log}"))
+}
+
 fn moments_of(log: &str, message: &str) -> Result<Vec<f64>> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let moment = |line: Value| {

@@ -62,7 +62,7 @@ impl PartitionTaker {
         if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.start) {
             warn!(
                 %partition, from = %gap.from, to = %gap.to, never_read = gap.unread(), bars_complete_until = %gap.watermark,
-                "the log has lost records before they were read; the lake records the gap and goes on behind it"
+                "the log has lost records that the lake still needs; the lake records the gap and goes on behind it"
             );
         }
         // The record before the cut is read once more where the log still has it: its fingerprint tells whether it is the same log.

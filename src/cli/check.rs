@@ -1,7 +1,7 @@
 //! `stockstream check`: are the settings right, and where does each value come from.
 
 use super::args::Common;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, print};
 use super::refuse_bad_properties;
 use crate::settings::load;
 
@@ -12,14 +12,14 @@ pub fn check(common: &Common) -> Outcome {
                 return outcome;
             }
             if common.json {
-                println!("{}", loaded.origins.to_json());
+                print(format_args!("{}\n", loaded.origins.to_json()));
             } else {
-                print!("{}", loaded.origins);
+                print(format_args!("{}", loaded.origins));
             }
         }
         Err(errors) if common.json => {
             let problems = serde_json::to_string(&errors).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-            println!("{problems}");
+            print(format_args!("{problems}\n"));
             return Outcome::Usage(errors.to_string());
         }
         Err(errors) => return Outcome::Usage(errors.to_string()),

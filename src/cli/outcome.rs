@@ -1,6 +1,14 @@
 //! How a command ended, as exit code and message.
 
+use std::fmt::Arguments;
+use std::io::Write;
 use std::process::ExitCode;
+
+/// Prints a result. Whoever reads it may have seen enough and closed the pipe: what was done is done all the same.
+pub fn print(text: Arguments<'_>) {
+    let mut stdout = std::io::stdout().lock();
+    let _closed = stdout.write_fmt(text).and_then(|()| stdout.flush());
+}
 
 pub enum Outcome {
     /// 0

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{Common, RunArgs};
 use super::console::Console;
 use super::live_view::live_feed;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, print};
 use super::settings_of;
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
@@ -166,14 +166,14 @@ pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome 
     };
     if common.json {
         match serde_json::to_string(&finished.summary) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => print(format_args!("{json}\n")),
             Err(error) => return Outcome::Failed(error.to_string()),
         }
     } else {
         if let Some(file) = finished.replayed {
-            println!("published {} lines, skipped {} (header, empty)", file.published, file.skipped);
+            print(format_args!("published {} lines, skipped {} (header, empty)\n", file.published, file.skipped));
         }
-        println!("{}", finished.summary);
+        print(format_args!("{}\n", finished.summary));
     }
     finished.failure.map_or(Outcome::Done, Outcome::Failed)
 }

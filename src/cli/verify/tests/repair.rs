@@ -8,7 +8,8 @@ use rstest::rstest;
 
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth, others, rewrite_bars, rewrite_features};
 use super::{VerifyRequest, report, report_on, request};
-use crate::cli::verify::{Remedy, Report};
+use crate::cli::verify::Report;
+use crate::cli::verify::findings::Remedy;
 use crate::settings::Compression;
 use crate::storage::Dataset::{Bars, Features};
 use crate::storage::Lake;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
 use super::{assert_found, problems, report};
-use crate::cli::verify::Remedy;
+use crate::cli::verify::findings::Remedy;
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::CommitNumber;
 use crate::settings::Compression;
