@@ -13,7 +13,7 @@ use super::findings::Remedy;
 use super::repair::Repairs;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, LogIdentity, NextOffset, TopicPartition};
 use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::{Lake, PublishedFile, StorageError};
 
@@ -96,7 +96,7 @@ impl ChainCheck<'_> {
         self.check_holes(partition, &names)?;
         let mut seen =
             ChainSeen { horizon, newest: None, newest_ticks: 0, unpublished: false, indicators, aside: Vec::new() };
-        let mut cuts: Vec<(CommitNumber, NextOffset)> = Vec::new();
+        let mut cuts: Vec<(CommitNumber, LogIdentity, NextOffset)> = Vec::new();
         for number in entries {
             let path = entry_path(self.root, partition, number);
             let commit = match self.lake.read_entry(partition, number) {
@@ -111,7 +111,7 @@ impl ChainCheck<'_> {
             if let Err(problem) = check_conservation(&commit.checkpoint) {
                 self.findings.of_file(&path, problem, Remedy::RestoreOrReplay);
             }
-            cuts.push((number, commit.checkpoint.cut));
+            cuts.push((number, commit.checkpoint.log.clone(), commit.checkpoint.cut));
             let stands = self.check_published((partition, number), &commit, number == horizon)?;
             if number == horizon {
                 seen.newest_ticks = ticks_of(&commit.rows);
@@ -274,10 +274,14 @@ fn holes(names: &[EntryName]) -> Vec<(CommitNumber, CommitNumber)> {
 }
 
 /// Whether the chain has gone on reading beyond an entry put aside, and has one to fall back to besides the newest.
-fn is_behind(number: CommitNumber, cuts: &[(CommitNumber, NextOffset)], horizon: CommitNumber) -> bool {
-    let (below, above) = cuts.split_at(cuts.partition_point(|(other, _)| *other < number));
-    let newest = above.last().filter(|(newest, _)| above.len() > 1 && *newest == horizon);
-    newest.is_some_and(|(_, cut)| below.last().is_none_or(|(_, below)| cut > below))
+fn is_behind(number: CommitNumber, cuts: &[(CommitNumber, LogIdentity, NextOffset)], horizon: CommitNumber) -> bool {
+    let (below, above) = cuts.split_at(cuts.partition_point(|(other, ..)| *other < number));
+    let newest = above.last().filter(|(newest, ..)| above.len() > 1 && *newest == horizon);
+    // Offsets of another log say nothing: the embedded broker begins anew.
+    let is_beyond = |log: &LogIdentity, cut| {
+        below.last().is_none_or(|(_, before, reached)| log.cluster != before.cluster || cut > *reached)
+    };
+    newest.is_some_and(|(_, log, cut)| is_beyond(log, *cut))
 }
 
 /// Where an entry of a chain stands.
