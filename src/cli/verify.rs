@@ -4,6 +4,8 @@
 //! - `dates`: the walk over the published files, date by date; `listing` finds what does not belong there.
 //! - `bars`, `features`: the rows of a file, by themselves and side by side.
 //! - `history`: what the rows before a file say about it: each window once, the indicators, the count of ticks.
+//! - `identity`: whether the lake says whom it belongs to.
+//! - `held`: which rows a file held that is damaged or gone, as another one tells.
 //! - `findings`: what was found and what helps, bounded; `report`: how it is printed.
 //! - `repair`: what was put right. That is done where it is found, look after look, until nothing more can be done.
 //! - `log`: the bars against those that the log gives; `coverage`: which of them it still gives whole.
@@ -17,7 +19,9 @@ mod coverage;
 mod dates;
 mod features;
 mod findings;
+mod held;
 mod history;
+mod identity;
 mod listing;
 mod log;
 mod repair;
@@ -145,6 +149,7 @@ fn examine(
     // Chains first: what they hold now is published before the walk comes to it.
     let check = ChainCheck { lake, root, findings: &mut findings, repairs: repairs.as_deref_mut() };
     let chains = check.all()?;
+    identity::check(lake, root, &chains, &mut findings);
     let dates = listing::dates(root, &mut findings)?;
     progress.set_position(0);
     progress.set_length(dates.len() as u64);

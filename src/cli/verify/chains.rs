@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Findings;
 use super::bars::check_conservation;
 use super::findings::Remedy;
+use super::held::{Held, Witness};
 use super::repair::Repairs;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
@@ -135,6 +136,7 @@ impl ChainCheck<'_> {
         let file = BarsFile { partition: partition.clone(), number, date };
         let public = published(self.root, &file, Dataset::Bars);
         let entry = entry_path(self.root, partition, number);
+        let held = Held::in_bars(Witness::Entry, &commit.rows);
         let copy = match self.lake.read_bars(&public) {
             Ok(None) => Copy::Missing,
             Ok(Some(found)) if found.bars[..] == commit.rows[..] && found.checkpoint == commit.checkpoint => {
@@ -142,7 +144,7 @@ impl ChainCheck<'_> {
             }
             Ok(Some(_)) => {
                 let problem = format!("differs from its entry in the chain, {}", entry.display());
-                self.findings.of_file(&public.path, problem, Remedy::Repair);
+                self.findings.of_held(&public.path, problem, held.as_ref(), Remedy::Repair);
                 Copy::Bad
             }
             // the walk says so
@@ -166,11 +168,8 @@ impl ChainCheck<'_> {
             }
             // the one after it was only begun when this one was published
             Copy::Missing if !is_newest => {
-                self.findings.of_file(
-                    &entry,
-                    "is in the chain, but its rows are not published in bars/",
-                    Remedy::Repair,
-                );
+                let problem = format!("is missing: its entry in the chain, {}, is not published", entry.display());
+                self.findings.of_held(&public.path, problem, held.as_ref(), Remedy::Repair);
             }
             Copy::Missing => {}
         }
@@ -208,7 +207,11 @@ impl ChainCheck<'_> {
         let is_damaged = matches!(error, StorageError::Damaged { .. });
         let copy = if is_damaged { self.lake.good_copy(partition, number)? } else { None };
         let remedy = if is_newest && copy.is_none() { Remedy::NextStart } else { Remedy::Repair };
-        self.findings.unreadable(&path, error, remedy);
+        let rows = copy.as_ref().and_then(|copy| {
+            let content = self.lake.read_bars(&published(self.root, copy, Dataset::Bars)).ok().flatten()?;
+            Held::in_bars(Witness::Copy, &content.bars)
+        });
+        self.findings.unreadable(&path, error, rows.as_ref(), remedy);
         match (&mut self.repairs, copy) {
             (Some(repairs), Some(copy)) => {
                 self.lake.restore_entry(&copy)?;

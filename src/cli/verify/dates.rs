@@ -11,6 +11,7 @@ use anyhow::bail;
 use super::chains::{ChainSeen, published};
 use super::coverage::Cuts;
 use super::findings::{Remedy, RowFaults, Rule};
+use super::held::{Held, Witness};
 use super::history::{History, Standing};
 use super::repair::Repairs;
 use super::{Findings, Report, bars, features, listing};
@@ -23,7 +24,6 @@ use crate::storage::{BarsFile, Dataset, Lake, StorageError};
 const ATTEMPTS: u32 = 20;
 
 const NO_FEATURES: &str = "has no features file beside it in features/";
-const NO_BARS: &str = "has no bars file beside it in bars/";
 
 /// The walk, and what it has learnt so far.
 pub struct Walk<'a> {
@@ -56,7 +56,7 @@ struct Learnt {
     /// Newest file of a partition that was looked at.
     newest: BTreeMap<TopicPartition, CommitNumber>,
     /// Files without features that the chain still holds.
-    waiting: Vec<BarsFile>,
+    waiting: Vec<(BarsFile, Option<Held>)>,
     /// Partitions with files that their chains do not know, told once, and the newest of these that is readable.
     ahead: BTreeMap<TopicPartition, Option<BarsFile>>,
     /// Partitions whose saved indicators were held against the bars.
@@ -196,9 +196,13 @@ impl<'a> Walk<'a> {
                 return self.check_rows(file, &content, features, learnt);
             }
             Side::Unreadable(error) => {
-                let is_held = self.lake.read_entry(&file.partition, file.number).is_ok();
-                let remedy = if is_held { Remedy::Repair } else { Remedy::RestoreOrReplay };
-                learnt.findings.unreadable(&self.path(file, Dataset::Bars), error, remedy);
+                let entry = self.held_by_chain(file, Witness::Entry);
+                let remedy = if entry.is_some() { Remedy::Repair } else { Remedy::RestoreOrReplay };
+                let held = entry.or_else(|| match &features {
+                    Side::Read(rows) => Held::in_features(rows),
+                    _ => None,
+                });
+                learnt.findings.unreadable(&self.path(file, Dataset::Bars), error, held.as_ref(), remedy);
                 Standing::Unreadable
             }
             Side::Absent | Side::Awaited => Standing::Gone,
@@ -206,7 +210,9 @@ impl<'a> Walk<'a> {
         match features {
             Side::Read(rows) => learnt.history.stand_in(file, &rows, standing),
             Side::Unreadable(error) => {
-                learnt.findings.unreadable(&self.path(file, Dataset::Features), error, Remedy::RestoreOrReplay);
+                let held = self.held_by_chain(file, Witness::EntryOfBars);
+                let path = self.path(file, Dataset::Features);
+                learnt.findings.unreadable(&path, error, held.as_ref(), Remedy::RestoreOrReplay);
             }
             // the next tally tells whether there were bars
             Side::Absent | Side::Awaited => {}
@@ -236,6 +242,7 @@ impl<'a> Walk<'a> {
         let whole: Option<Vec<FeatureRow>> = expected.iter().cloned().collect();
         let whole = whole.filter(|rows| are_sound && rows.len() == content.bars.len());
         let remedy = if whole.is_some() { Remedy::Repair } else { Remedy::RestoreOrReplay };
+        let held = |witness| Held::in_bars(witness, &content.bars);
         let path = self.path(file, Dataset::Features);
         let are_good = match features {
             Side::Read(rows) => {
@@ -243,22 +250,23 @@ impl<'a> Walk<'a> {
                 let shape = features::compare(&content.bars, &expected, &rows, &mut faults);
                 let are_good = shape.is_ok() && faults.is_empty();
                 if let Err(problem) = shape {
-                    learnt.findings.of_file(&path, problem, remedy);
+                    learnt.findings.of_held(&path, problem, held(Witness::Bars).as_ref(), remedy);
                 }
                 learnt.findings.of_rows(&path, faults, remedy);
                 are_good
             }
             Side::Unreadable(error) => {
                 let is_damaged = matches!(error, StorageError::Damaged { .. });
-                learnt.findings.unreadable(&path, error, remedy);
+                learnt.findings.unreadable(&path, error, held(Witness::Bars).as_ref(), remedy);
                 !is_damaged
             }
             Side::Absent => {
-                learnt.findings.of_file(&self.path(file, Dataset::Bars), NO_FEATURES, remedy);
+                let path = self.path(file, Dataset::Bars);
+                learnt.findings.of_held(&path, NO_FEATURES, held(Witness::Itself).as_ref(), remedy);
                 false
             }
             Side::Awaited => {
-                learnt.waiting.push(file.clone());
+                learnt.waiting.push((file.clone(), held(Witness::Itself)));
                 false
             }
         };

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+use super::held::Held;
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::StorageError;
@@ -27,6 +28,8 @@ pub enum Remedy {
     MoveOut,
     /// What it held is nowhere in the lake.
     RestoreOrReplay,
+    /// It says whom the lake belongs to, and only a person can know that.
+    RestoreIdentity,
     /// A later version of this program wrote it.
     NewerProgram,
     /// The system refuses to read it.
@@ -44,6 +47,11 @@ impl Remedy {
             Self::NextCommits => "nothing needs to be done: the chain lets go of it with its next commits",
             Self::MoveOut => "move it out of the lake",
             Self::RestoreOrReplay => "restore it from a backup; without one, replay the topic into another lake",
+            Self::RestoreIdentity => {
+                "restore it from a copy: where it is missing the next start records its own group, cluster and layout, so one on \
+                 another cluster or group would not be refused; without a copy, remove what is left of it and make that start with \
+                 those of this lake"
+            }
             Self::NewerProgram => "use the newer program",
             Self::CheckDisk => "look at the disk, and whether this user may read it",
             Self::OtherLog => "connect to the cluster and topic of this lake, or begin another lake for this topic",
@@ -56,7 +64,7 @@ impl Remedy {
 pub struct Finding {
     /// The file or directory, as the user would write it.
     pub file: String,
-    /// `None` when it is the file as a whole.
+    /// `None` when it is the file as a whole, and nothing tells which rows it held.
     pub stock: Option<Symbol>,
     /// Start of the window.
     #[serde(serialize_with = "rfc3339")]
@@ -91,25 +99,53 @@ pub struct Findings {
 impl Findings {
     /// Something is wrong with a file as a whole.
     pub fn of_file(&mut self, file: &Path, problem: impl fmt::Display, remedy: Remedy) {
+        self.of_held(file, problem, None, remedy);
+    }
+
+    /// The same, told with the rows that the file held as far as something else tells them.
+    pub fn of_held(&mut self, file: &Path, problem: impl fmt::Display, held: Option<&Held>, remedy: Remedy) {
+        let problem = match held {
+            Some(held) => format!("{problem}; {held}"),
+            None => problem.to_string(),
+        };
+        self.of_row(file, problem, held.map(Held::first), remedy);
+    }
+
+    /// The same, told with a row of it.
+    pub fn of_row(
+        &mut self,
+        file: &Path,
+        problem: impl fmt::Display,
+        row: Option<&(Symbol, EventTime)>,
+        remedy: Remedy,
+    ) {
+        let (stock, window) = row.cloned().unzip();
         let (file, problem) = (file.display().to_string(), problem.to_string());
-        self.add(Finding { file, stock: None, window: None, problem, remedy, advice: remedy.advice() });
+        self.add(Finding { file, stock, window, problem, remedy, advice: remedy.advice() });
+    }
+
+    /// Whether one that is listed is about this file.
+    pub fn are_about(&self, file: &Path) -> bool {
+        let file = file.display().to_string();
+        self.listed.iter().any(|finding| finding.file == file)
     }
 
     /// A file cannot be read; `if_damaged` helps when that is because of what it holds.
-    pub fn unreadable(&mut self, file: &Path, error: StorageError, if_damaged: Remedy) {
-        match error {
+    pub fn unreadable(&mut self, file: &Path, error: StorageError, held: Option<&Held>, if_damaged: Remedy) {
+        let (problem, remedy) = match error {
             StorageError::Damaged { reason, .. } => {
-                self.of_file(file, format!("is damaged or was not written by stockstream: {reason}"), if_damaged);
+                (format!("is damaged or was not written by stockstream: {reason}"), if_damaged)
+            }
+            StorageError::BadIdentity { reason, .. } => {
+                (format!("is not readable as the lake's identity: {reason}"), if_damaged)
             }
             StorageError::Newer { version, .. } => {
-                let problem = format!("has format version {version}, newer than this program knows");
-                self.of_file(file, problem, Remedy::NewerProgram);
+                (format!("has format version {version}, newer than this program knows"), Remedy::NewerProgram)
             }
-            StorageError::Io { action, source, .. } => {
-                self.of_file(file, format!("cannot {action} it: {source}"), Remedy::CheckDisk);
-            }
-            other => self.of_file(file, other, if_damaged),
-        }
+            StorageError::Io { action, source, .. } => (format!("cannot {action} it: {source}"), Remedy::CheckDisk),
+            other => (other.to_string(), if_damaged),
+        };
+        self.of_held(file, problem, held, remedy);
     }
 
     /// What is wrong with rows of a file: of each kind the first, and how many more.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::bars::check_conservation;
 use super::chains::ticks_of;
 use super::findings::{RowFaults, Rule};
+use super::held::Held;
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::indicators::stock::StockIndicators;
@@ -44,7 +45,7 @@ struct Tally {
     rules: Option<BarRules>,
     knowledge: Knowledge,
     /// Files since the last tally that have features and no bars.
-    without_bars: Vec<BarsFile>,
+    without_bars: Vec<BarsLost>,
     doubt: Doubt,
 }
 
@@ -73,9 +74,17 @@ enum Knowledge {
 pub struct Sums {
     pub problems: Vec<String>,
     /// Files with features whose bars are gone: they are counted in checkpoints.
-    pub bars_lost: Vec<BarsFile>,
+    pub bars_lost: Vec<BarsLost>,
     /// Files with features that no checkpoint knows of.
-    pub strays: Vec<BarsFile>,
+    pub strays: Vec<BarsLost>,
+}
+
+/// A file that has features and no bars.
+#[derive(Clone, Debug)]
+pub struct BarsLost {
+    pub file: BarsFile,
+    /// The bars, as the features tell them.
+    pub held: Option<Held>,
 }
 
 /// What became of the bars of a file that has features.
@@ -164,7 +173,7 @@ impl History {
     }
 
     /// Files that have features and no bars, of partitions that no checkpoint says more about.
-    pub fn unaccounted(&mut self) -> Vec<BarsFile> {
+    pub fn unaccounted(&mut self) -> Vec<BarsLost> {
         self.partitions.values_mut().flat_map(|tally| std::mem::take(&mut tally.without_bars)).collect()
     }
 
@@ -183,7 +192,9 @@ impl History {
             tally.knowledge = Knowledge::TicksUnknown;
         }
         match bars {
-            Standing::Gone => tally.without_bars.push(file.clone()),
+            Standing::Gone => {
+                tally.without_bars.push(BarsLost { file: file.clone(), held: Held::in_features(rows) });
+            }
             Standing::Unreadable => tally.doubt = Doubt::Some,
         }
     }

@@ -1,6 +1,7 @@
 //! Damage of every kind is found, and what is no damage is not.
 
 mod against_log;
+mod held;
 mod repair;
 mod running;
 mod state;
@@ -76,7 +77,10 @@ fn no_lake_is_an_error_that_says_what_to_do() {
 fn a_missing_features_file_is_found(#[case] n: usize) {
     let dir = at_rest();
     fs::remove_file(nth(dir.path(), Features, &apple(), n)).unwrap();
-    assert_found(dir.path(), &[&["bars/date=", "has no features file"]]);
+    assert_found(
+        dir.path(),
+        &[&["bars/date=", "AAPL at 2025-05-1", "has no features file", "belongs there: features of 2 bars, AAPL at"]],
+    );
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn a_missing_bars_file_is_found_and_later_features_are_still_compared() {
     rewrite_features(&nth(dir.path(), Features, &apple(), 20), |rows| rows[1].ema = Some(100.0));
     assert_found(
         dir.path(),
-        &[&["features/", "no bars file"], &["features/", "ema is 100.0, recomputed from the bars"]],
+        &[&["bars/date=", "is missing"], &["features/", "ema is 100.0, recomputed from the bars"]],
     );
 }
 
@@ -107,7 +111,10 @@ fn the_last_commit_missing_in_both_datasets_is_found_though_it_may_be_in_the_mak
     }
     assert_found(
         dir.path(),
-        &[&["state/ticks-1/000000030.parquet", "not published"], &["ticks-1-000000031.parquet", "bars are missing"]],
+        &[
+            &["bars/date=", "is missing: its entry in the chain", "state/ticks-1/000000030.parquet, is not published"],
+            &["ticks-1-000000031.parquet", "bars are missing"],
+        ],
     );
 }
 
@@ -185,7 +192,10 @@ fn a_flipped_bit_is_found_and_nothing_else(#[case] dataset: crate::storage::Data
 fn a_flipped_bit_in_a_chain_is_found() {
     let dir = at_rest();
     sample::flip(&dir.path().join("state/ticks-1/000000030.parquet"));
-    assert_found(dir.path(), &[&["state/ticks-1/000000030.parquet: is damaged"]]);
+    assert_found(
+        dir.path(),
+        &[&["state/ticks-1/000000030.parquet: IBM at", "is damaged", "its published copy tells what it held: 4 bars"]],
+    );
 }
 
 #[test]
@@ -267,7 +277,10 @@ fn json_is_one_object_on_one_line_and_text_ends_with_a_summary() {
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&json["sound"], &json["bars"], &json["files"]), (&false.into(), &180.into(), &119.into()));
     assert!(json["findings"][0]["problem"].as_str().unwrap().contains("no features file"), "{json}");
-    assert!(json["findings"][0]["stock"].is_null());
+    assert_eq!(
+        (&json["findings"][0]["stock"], &json["findings"][0]["window"]),
+        (&"AAPL".into(), &"2025-05-13T22:30:00.000000Z".into())
+    );
     assert_eq!(json["findings"][0]["remedy"], "repair");
     assert!(json["findings"][0]["advice"].as_str().unwrap().contains("--repair"), "{json}");
 

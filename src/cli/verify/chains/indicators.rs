@@ -18,7 +18,7 @@ impl ChainCheck<'_> {
                 Ok(None)
             }
             Err(error) => {
-                self.findings.unreadable(&path, error, Remedy::Repair);
+                self.findings.unreadable(&path, error, None, Remedy::Repair);
                 Ok(None)
             }
         }

@@ -5,21 +5,23 @@ use std::path::Path;
 
 use super::super::chains::{self, Aside, ChainSeen};
 use super::super::findings::Remedy;
-use super::super::history::Sums;
+use super::super::held::{Held, Witness};
+use super::super::history::{BarsLost, Sums};
 use super::super::report::Report;
-use super::{Learnt, NO_BARS, NO_FEATURES, Walk, Walked};
+use super::{Learnt, NO_FEATURES, Walk, Walked};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
 use crate::storage::layout::{self, EntryName};
 use crate::storage::{BarsFile, Dataset, StorageError};
 
 impl Walk<'_> {
     pub(super) fn tell_sums(&mut self, path: &Path, sums: Sums, learnt: &mut Learnt) -> Result<(), StorageError> {
-        for file in sums.bars_lost {
-            self.tell_lost(&file, learnt);
+        for lost in sums.bars_lost {
+            self.tell_lost(&lost, learnt);
         }
-        for file in sums.strays {
+        for BarsLost { file, held } in sums.strays {
             let path = self.path(&file, Dataset::Features);
-            learnt.findings.of_file(&path, format!("{NO_BARS}, and no checkpoint counts any"), Remedy::Repair);
+            let problem = "has no bars file beside it in bars/, and no checkpoint counts any";
+            learnt.findings.of_row(&path, problem, held.as_ref().map(Held::first), Remedy::Repair);
             if let Some(repairs) = &mut self.repairs {
                 self.lake.remove_features(&file)?;
                 repairs.did(&path, "removed: there are no bars that it belongs to");
@@ -31,10 +33,22 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn tell_lost(&self, file: &BarsFile, learnt: &mut Learnt) {
-        let is_held = self.lake.read_entry(&file.partition, file.number).is_ok();
+    /// Bars are gone of which there are features.
+    fn tell_lost(&self, BarsLost { file, held }: &BarsLost, learnt: &mut Learnt) {
+        let path = self.path(file, Dataset::Bars);
+        let is_held = self.held_by_chain(file, Witness::Entry).is_some();
+        // the look at the chain has said so
+        if is_held && learnt.findings.are_about(&path) {
+            return;
+        }
         let remedy = if is_held { Remedy::Repair } else { Remedy::RestoreOrReplay };
-        learnt.findings.of_file(&self.path(file, Dataset::Features), NO_BARS, remedy);
+        learnt.findings.of_held(&path, "is missing", held.as_ref(), remedy);
+    }
+
+    /// The rows of a file as the chain holds them; `None` also when it has let go of them.
+    pub(super) fn held_by_chain(&self, file: &BarsFile, witness: Witness) -> Option<Held> {
+        let commit = self.lake.read_entry(&file.partition, file.number).ok()?;
+        Held::in_bars(witness, &commit.rows)
     }
 
     /// Holds the saved indicators against those of the bars, once, when the walk is where they were saved: before the first file
@@ -81,10 +95,12 @@ impl Walk<'_> {
         let unpublished =
             chains.iter().filter(|(partition, chain)| chain.unpublished && !is_seen(&learnt, partition, chain));
         let mut pending = unpublished.count();
-        for file in std::mem::take(&mut learnt.waiting).iter().filter(|file| !self.lake.has_features(file)) {
+        for (file, held) in std::mem::take(&mut learnt.waiting).iter().filter(|(file, _)| !self.lake.has_features(file))
+        {
             // features come in the order of their files
             if learnt.featured.get(&file.partition).is_some_and(|newest| *newest > file.number) {
-                learnt.findings.of_file(&self.root.join(file.path(Dataset::Bars)), NO_FEATURES, Remedy::Repair);
+                let path = self.path(file, Dataset::Bars);
+                learnt.findings.of_held(&path, NO_FEATURES, held.as_ref(), Remedy::Repair);
             } else {
                 pending += 1;
             }
@@ -97,8 +113,8 @@ impl Walk<'_> {
                 self.tell_sums(&chains::entry_path(self.root, partition, chain.horizon), sums, &mut learnt)?;
             }
         }
-        for file in learnt.history.unaccounted() {
-            self.tell_lost(&file, &mut learnt);
+        for lost in learnt.history.unaccounted() {
+            self.tell_lost(&lost, &mut learnt);
         }
         self.chains = chains;
         self.finish_chains(&mut learnt)?;

@@ -94,10 +94,18 @@ fn entries_that_are_published_are_made_again() {
 
 #[test]
 fn leftovers_are_removed() {
-    assert_repaired(|dir| fs::write(dir.join("state/.tmp-1"), "half").unwrap());
-    assert_repaired(|dir| fs::write(dir.join("state/ticks-1/.tmp-1"), "half").unwrap());
     assert_repaired(|dir| fs::write(dir.join("state/ticks-1/000000027.parquet.quarantined"), "torn").unwrap());
     assert_repaired(|dir| flip(&dir.join("state/ticks-1/indicators")));
+}
+
+#[test]
+fn what_dead_writers_left_half_written_is_removed() {
+    let dir = at_rest();
+    let left = [dir.path().join("state/.tmp-1"), dir.path().join("state/ticks-1/.tmp-1")];
+    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    let after = repair(dir.path());
+    assert!(after.sound && after.repaired.is_some_and(|repairs| repairs.count() == 2));
+    assert!(left.iter().all(|path| !path.exists()));
 }
 
 /// It goes although its number was taken by a fenced owner since.
@@ -123,7 +131,7 @@ fn features_without_bars_are_removed_only_when_no_checkpoint_counts_the_bars() {
     let after = repair(dir.path());
     assert_eq!((after.findings.len(), after.repaired.unwrap().count()), (1, 0));
     assert_eq!(after.findings[0].remedy, Remedy::RestoreOrReplay);
-    assert!(after.findings[0].file.contains("features/"), "all that is left of these bars");
+    assert_eq!(after.findings[0].file, lost.display().to_string());
 }
 
 #[test]

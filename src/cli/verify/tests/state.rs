@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use indicatif::ProgressBar;
+use rstest::rstest;
+
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
-use super::{assert_found, problems, report};
+use super::{VerifyRequest, assert_found, problems, report, report_on, request};
 use crate::cli::verify::findings::Remedy;
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::CommitNumber;
@@ -101,7 +104,10 @@ fn an_entry_put_aside_is_found_and_can_go_when_the_chain_has_gone_on() {
     let aside =
         |number| fs::rename(entry(dir.path(), number), entry(dir.path(), number).with_extension("parquet.quarantined"));
     aside(29).unwrap();
-    assert_found(dir.path(), &[&["000000029.parquet.quarantined: was put aside", "from the log again", "--repair"]]);
+    assert_found(
+        dir.path(),
+        &[&["000000029.parquet.quarantined: was put aside", "the chain has gone on beyond it", "--repair"]],
+    );
     let dir = at_rest();
     fs::rename(entry(dir.path(), 31), entry(dir.path(), 31).with_extension("parquet.quarantined")).unwrap();
     for dataset in [Bars, Features] {
@@ -132,6 +138,35 @@ fn a_damaged_entry_says_where_help_comes_from() {
     let dir = at_rest();
     flip(&nth(dir.path(), Bars, &apple(), 29));
     assert_eq!(remedies(dir.path()), [Remedy::Repair], "the chain holds it");
+}
+
+#[rstest]
+#[case("{")]
+#[case(r#"{"format": 1, "group": "g"}"#)]
+fn an_unreadable_identity_is_found(#[case] content: &str) {
+    let dir = at_rest();
+    fs::write(dir.path().join("state/lake.json"), content).unwrap();
+    assert_found(
+        dir.path(),
+        &[&["state/lake.json: is not readable as the lake's identity: ", "restore it from a copy"]],
+    );
+    assert_eq!(remedies(dir.path()), [Remedy::RestoreIdentity]);
+}
+
+#[test]
+fn a_missing_identity_is_found_where_there_are_chains_and_no_repair_makes_it() {
+    let dir = at_rest();
+    let identity = dir.path().join("state/lake.json");
+    fs::remove_file(&identity).unwrap();
+    assert_found(dir.path(), &[&["state/lake.json: is missing", "the next start records its own", "not be refused"]]);
+    let asked = VerifyRequest { repair: Some(Compression::Zstd), ..request(dir.path()) };
+    let after = report_on(&asked, &ProgressBar::hidden()).unwrap();
+    assert_eq!((after.findings.len(), after.findings[0].remedy), (1, Remedy::RestoreIdentity));
+    assert!(!identity.exists(), "only a person knows whom the lake belongs to");
+
+    let empty = Sample::new().stop();
+    fs::remove_file(empty.path().join("state/lake.json")).unwrap();
+    assert_found(empty.path(), &[]);
 }
 
 #[test]
