@@ -73,13 +73,14 @@ impl Letters {
         }
     }
 
-    pub fn send(&mut self, letter: &DeadLetter<'_>) {
+    pub fn send(&mut self, letter: &DeadLetter<'_>, now: Instant) {
         let letter = letter.cut();
         if self.unsent_bytes + letter.size() > MOST_UNSENT_BYTES {
             return self.sampler.suppress(letter.source, letter.reason);
         }
-        let now = self.started.elapsed();
-        let Sampled::Send { suppressed } = self.sampler.offer(letter.source, letter.reason, cost(letter.size()), now)
+        let moment = now.duration_since(self.started);
+        let Sampled::Send { suppressed } =
+            self.sampler.offer(letter.source, letter.reason, cost(letter.size()), moment)
         else {
             return;
         };
@@ -101,7 +102,7 @@ impl Letters {
 
     /// Offers the refused ones again; says now and then how many were left out.
     pub fn send_again(&mut self) {
-        if self.sampler.has_unsaid() && self.seldom.may_say("suppressed") {
+        if self.sampler.has_unsaid() && self.seldom.may_say("suppressed", Instant::now()) {
             self.say_suppressed();
         }
         while let Some(unsent) = self.unsent.front() {

@@ -40,7 +40,8 @@ pub fn cost(bytes: usize) -> u64 {
 #[derive(Debug)]
 pub struct Sampler {
     of_a_kind: Limit,
-    kinds: FxHashMap<(TopicPartition, &'static str), Kind>,
+    /// By partition, then by reason, of which there are a few.
+    kinds: FxHashMap<TopicPartition, Vec<(&'static str, Kind)>>,
     all: Bucket,
     /// Left out since it was last asked.
     unsaid: u64,
@@ -65,10 +66,9 @@ impl Sampler {
 
     /// `now` is the time since any fixed moment; one that steps back counts as standing still.
     pub fn offer(&mut self, source: &TopicPartition, reason: &'static str, cost: u64, now: Duration) -> Sampled {
-        let limit = self.of_a_kind;
-        let kind = self.kinds.entry((source.clone(), reason)).or_insert_with(|| Kind::new(limit));
-        kind.bucket.fill(now);
         self.all.fill(now);
+        let kind = kind_of(&mut self.kinds, source, reason, self.of_a_kind);
+        kind.bucket.fill(now);
         if kind.bucket.has(cost) && self.all.has(cost) {
             kind.bucket.take(cost);
             self.all.take(cost);
@@ -81,8 +81,7 @@ impl Sampler {
 
     /// Leaves a letter out whatever the buckets hold.
     pub fn suppress(&mut self, source: &TopicPartition, reason: &'static str) {
-        let limit = self.of_a_kind;
-        self.kinds.entry((source.clone(), reason)).or_insert_with(|| Kind::new(limit)).suppressed += 1;
+        kind_of(&mut self.kinds, source, reason, self.of_a_kind).suppressed += 1;
         self.unsaid += 1;
     }
 
@@ -98,8 +97,26 @@ impl Sampler {
 
     /// The partition is no longer ours.
     pub fn forget(&mut self, partition: &TopicPartition) {
-        self.kinds.retain(|(of, _), _| of != partition);
+        self.kinds.remove(partition);
     }
+}
+
+/// In a flood this is asked for every record: nothing is copied when the kind is known.
+fn kind_of<'k>(
+    kinds: &'k mut FxHashMap<TopicPartition, Vec<(&'static str, Kind)>>,
+    source: &TopicPartition,
+    reason: &'static str,
+    limit: Limit,
+) -> &'k mut Kind {
+    if !kinds.contains_key(source) {
+        kinds.insert(source.clone(), Vec::new());
+    }
+    let of_source = kinds.get_mut(source).expect("inserted above");
+    let at = of_source.iter().position(|(of, _)| *of == reason).unwrap_or_else(|| {
+        of_source.push((reason, Kind::new(limit)));
+        of_source.len() - 1
+    });
+    &mut of_source[at].1
 }
 
 impl Kind {
@@ -124,6 +141,9 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Duration) {
+        if now <= self.filled {
+            return;
+        }
         let micros = u64::try_from(now.saturating_sub(self.filled).as_micros()).unwrap_or(u64::MAX);
         let more = micros.saturating_mul(self.limit.per_second);
         self.level = self.level.saturating_add(more).min(self.limit.burst.saturating_mul(MILLIONTHS));

@@ -42,7 +42,7 @@ impl ConsumerState {
                 Place::ConsumerRead.reached();
                 match self.owned[at].read(Record { offset, timestamp, payload }) {
                     Verdict::Tick(..) | Verdict::Replayed => {}
-                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload),
+                    Verdict::Dropped(reason) => self.dropped(at, reason, key, offset, payload, now),
                     Verdict::OtherLog => {
                         self.is_of_another_log(partition, offset);
                         at = usize::MAX;
@@ -91,7 +91,7 @@ impl ConsumerState {
         match (error.may_be_taken_again(), error.partition()) {
             (Some(reason), Some(partition)) => self.restart(partition, reason),
             _ if error.is_fatal() => self.fail(error),
-            _ if self.seldom.may_say("trouble") => warn!(%error, "kafka is in trouble; going on"),
+            _ if self.seldom.may_say("trouble", Instant::now()) => warn!(%error, "kafka is in trouble; going on"),
             _ => {}
         }
     }
@@ -105,9 +105,17 @@ impl ConsumerState {
         self.outputs.failed.do_send(PipelineFailed(reason));
     }
 
-    fn dropped(&mut self, at: usize, reason: DropReason, key: Option<&[u8]>, offset: i64, payload: &[u8]) {
-        let partition = self.owned[at].partition.clone();
-        if self.seldom.may_say(reason.name()) {
+    fn dropped(
+        &mut self,
+        at: usize,
+        reason: DropReason,
+        key: Option<&[u8]>,
+        offset: i64,
+        payload: &[u8],
+        now: Instant,
+    ) {
+        let partition = &self.owned[at].partition;
+        if self.seldom.may_say(reason.name(), now) {
             let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
             warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
         }
@@ -116,7 +124,7 @@ impl ConsumerState {
             DropReason::Unknown => return,
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
-        let letter = DeadLetter { late_by, key, ..DeadLetter::new(reason.name(), &partition, offset, payload) };
-        self.letters.send(&letter);
+        let letter = DeadLetter { late_by, key, ..DeadLetter::new(reason.name(), partition, offset, payload) };
+        self.letters.send(&letter, now);
     }
 }
