@@ -4,13 +4,48 @@
 //! is moving) and the second one comes together with it, librdkafka 2.12 forgets the error and tells the end as the start too: as if
 //! everything had been deleted. So a log counts as empty only when it is said several times.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+
+use super::source::LogBounds;
+use crate::market::checkpoint::{NextOffset, TopicPartition};
 
 /// How often a log must be said to be empty. A leader would have to move between both questions each time.
 const TIMES: usize = 3;
+
+/// A pause between two tries.
+const MOMENT: Duration = Duration::from_millis(50);
+/// For one try: no broker may have known the leader.
+const TRY: Duration = Duration::from_secs(5);
+
+/// Whether the brokers say that there is no such partition.
+pub(super) fn is_missing(error: &KafkaError) -> bool {
+    let unknown = [Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition];
+    matches!(error, KafkaError::MetadataFetch(code) if unknown.contains(code))
+}
+
+/// Asks until the deadline, unless an error is final: a leader may be moving at this very moment.
+///
+/// # Errors
+/// The last one.
+pub(super) fn fetch_until<C: ClientContext>(
+    deadline: Instant,
+    client: &Client<C>,
+    TopicPartition { topic, partition }: &TopicPartition,
+    is_final: impl Fn(&KafkaError) -> bool,
+) -> KafkaResult<LogBounds> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, TRY);
+        match fetch(client, topic, *partition, left) {
+            Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
+            Err(error) if is_final(&error) || Instant::now() >= deadline => return Err(error),
+            Err(_) => thread::sleep(MOMENT),
+        }
+    }
+}
 
 /// The first offset, and the one behind the last. Each question blocks up to `timeout`.
 ///

@@ -8,8 +8,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
+use super::source::LogBounds;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::partition::Record;
 use crate::market::time::EventTime;
@@ -17,7 +19,7 @@ use crate::settings::KafkaSettings;
 
 /// How long the broker may stay silent.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two questions.
+/// How long one poll waits for a record.
 const MOMENT: Duration = Duration::from_millis(200);
 
 /// Why a log cannot be read.
@@ -53,19 +55,12 @@ impl LogReader {
     /// When no broker answers in time.
     pub fn bounds(&self, partition: &TopicPartition) -> Result<Option<(NextOffset, NextOffset)>, LogReadError> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, PATIENCE / 6);
-            match self.consumer.fetch_watermarks(&partition.topic, partition.partition, left) {
-                Ok((start, end)) => return Ok(Some((NextOffset(start), NextOffset(end)))),
-                Err(KafkaError::MetadataFetch(
-                    Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition,
-                )) => return Ok(None),
-                // a leader may be moving
-                Err(_) if Instant::now() < deadline => std::thread::sleep(MOMENT),
-                Err(error) => {
-                    let (partition, reason) = (partition.clone(), error.to_string());
-                    return Err(LogReadError::NoAnswer { partition, at: NextOffset(0), reason });
-                }
+        match bounds::fetch_until(deadline, self.consumer.client(), partition, bounds::is_missing) {
+            Ok(LogBounds { start, end }) => Ok(Some((start, end))),
+            Err(error) if bounds::is_missing(&error) => Ok(None),
+            Err(error) => {
+                let (partition, reason) = (partition.clone(), error.to_string());
+                Err(LogReadError::NoAnswer { partition, at: NextOffset(0), reason })
             }
         }
     }

@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -61,6 +62,15 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         let code =
             unsafe { sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high) };
         (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    /// Commits offsets to the group; [`Kind::CommitAnswered`] tells when that is over. (`Consumer::commit` tells nobody.)
+    pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), String> {
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: client, list and queue are alive during the call, which copies the list and keeps a reference to the queue.
+        code_into_result(unsafe {
+            sys::rd_kafka_commit_queue(client, offsets.ptr(), self.queue.as_ptr(), None, ptr::null_mut())
+        })
     }
 
     /// Answers a [`Kind::Assign`]: begin to read at the offsets in the list.

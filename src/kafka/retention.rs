@@ -97,7 +97,7 @@ impl RetentionWatch {
     }
 }
 
-/// Asks for every partition; stops at the first that gets no answer: the others would get none either.
+/// Asks for every partition.
 fn nearest(
     needed: &NeededOffsets,
     bounds_of: impl Fn(&TopicPartition) -> Result<(i64, i64), KafkaError>,

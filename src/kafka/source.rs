@@ -12,6 +12,8 @@ use crate::market::time::EventTime;
 
 mod ends_aside;
 mod error;
+mod flow;
+mod group_offsets;
 mod member;
 mod slot;
 pub use error::{SourceError, TakeRefused};
@@ -104,7 +106,7 @@ pub trait RecordSource: Send {
     /// As an assignment has them; the partition then stays held.
     fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
 
-    /// Tells the group's monitors how far the lake has come. Never read back; failures are logged only.
+    /// Tells the group's monitors how far the lake has come, with one of the next polls. Never read back; failures are logged only.
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset);
 
     /// The end of the log as of the newest fetch; costs nothing. `None` before the first.

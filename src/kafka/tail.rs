@@ -1,23 +1,21 @@
 //! The newest records of a partition: where a producer that starts again goes on.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
+use super::source::LogBounds;
 use crate::market::checkpoint::TopicPartition;
 use crate::settings::KafkaSettings;
 
 /// For all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two questions that found no leader.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// Why the newest records are not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,18 +41,10 @@ pub fn last_ticks(
     let failed = |reason: String| TailError::NoAnswer { partition: partition.clone(), reason };
     let consumer: BaseConsumer<QuietContext> =
         client::create(&client::consumer_config(settings, bootstrap), QuietContext::default())?;
-    let (start, end) = loop {
-        match bounds::fetch(consumer.client(), &partition.topic, partition.partition, PATIENCE / 2) {
-            Ok(bounds) => break bounds,
-            Err(KafkaError::MetadataFetch(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            )) => return Ok(Vec::new()),
-            // A topic made a moment ago may have no leader that knows of it yet.
-            Err(_) if Instant::now() + RETRY < deadline => thread::sleep(RETRY),
-            Err(error) => return Err(failed(error.to_string())),
-        }
+    let (start, end) = match bounds::fetch_until(deadline, consumer.client(), partition, bounds::is_missing) {
+        Ok(LogBounds { start, end }) => (start.0, end.0),
+        Err(error) if bounds::is_missing(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error.to_string())),
     };
     let wanted = i64::try_from(max_records).unwrap_or(i64::MAX);
     let mut next = start.max(end.saturating_sub(wanted));

@@ -17,7 +17,7 @@ pub(in crate::kafka) enum Kind<'a> {
     Failure(Failure),
     Assign(Partitions<'a>),
     Revoke(Partitions<'a>),
-    CommitFailed(RDKafkaErrorCode),
+    CommitAnswered(Result<(), RDKafkaErrorCode>),
     Log { level: RDKafkaLogLevel, facility: &'a str, text: &'a str },
     Other,
 }
@@ -51,10 +51,8 @@ impl Event {
                     }
                 }
                 sys::RD_KAFKA_EVENT_OFFSET_COMMIT => match sys::rd_kafka_event_error(event) {
-                    // Nothing to commit is no failure.
-                    sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-                    | sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__NO_OFFSET => Kind::Other,
-                    error => Kind::CommitFailed(error.into()),
+                    sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Kind::CommitAnswered(Ok(())),
+                    error => Kind::CommitAnswered(Err(error.into())),
                 },
                 sys::RD_KAFKA_EVENT_LOG => self.log_line(),
                 _ => Kind::Other,

@@ -1,16 +1,18 @@
 //! A source that is a member of a consumer group.
 
-use std::thread;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::AdminClient;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
+use super::flow::Flow;
+use super::group_offsets::GroupOffsets;
 use super::slot::Slot;
-use super::{LogBounds, RecordSource, SourceError, SourceEvent, TakePartition};
+use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
@@ -23,24 +25,19 @@ use crate::settings::KafkaSettings;
 /// How long an assignment may wait for the brokers, for all its partitions together.
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The same for a restart: the other partitions wait meanwhile.
-const RESTART_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A pause between two tries.
-const MOMENT: Duration = Duration::from_millis(50);
-
 /// A member of a consumer group.
 pub struct KafkaSource {
-    native: EndsAside<NativeConsumer<QuietContext>>,
+    pub(super) native: EndsAside<NativeConsumer<QuietContext>>,
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
     inquirer: AdminClient<QuietContext>,
     take: TakePartition,
     needed: NeededOffsets,
-    slots: Vec<Slot>,
+    offsets: GroupOffsets,
+    pub(super) slots: Vec<Slot>,
     /// By topic and number as librdkafka tells them; emptied when the assignment changes.
     by_id: FxHashMap<(usize, i32), usize>,
     last: Option<((usize, i32), usize)>,
-    paused: bool,
+    pub(super) paused: bool,
 }
 
 impl KafkaSource {
@@ -60,6 +57,7 @@ impl KafkaSource {
             inquirer,
             take,
             needed: NeededOffsets::default(),
+            offsets: GroupOffsets::default(),
             slots: Vec::new(),
             by_id: FxHashMap::default(),
             last: None,
@@ -107,7 +105,7 @@ impl KafkaSource {
         Some(index)
     }
 
-    fn index_of(&self, topic: &str, number: i32) -> Option<usize> {
+    pub(super) fn index_of(&self, topic: &str, number: i32) -> Option<usize> {
         self.slots.iter().position(|slot| slot.partition.partition == number && &*slot.partition.topic == topic)
     }
 
@@ -146,8 +144,13 @@ impl KafkaSource {
         self.set_paused(new.iter().filter(|slot| !self.paused && !slot.held), Flow::Resume);
     }
 
-    fn decide_start(&self, partition: &TopicPartition, deadline: Instant) -> Result<NextOffset, SourceError> {
-        let log = self.log_bounds(partition, deadline)?;
+    pub(super) fn decide_start(
+        &self,
+        partition: &TopicPartition,
+        deadline: Instant,
+    ) -> Result<NextOffset, SourceError> {
+        let log = bounds::fetch_until(deadline, self.inquirer.inner(), partition, |_| false)
+            .map_err(|error| SourceError::no_answer(partition, &error))?;
         let start = (self.take)(partition, log)
             .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
         if log.hold(start.needed) {
@@ -158,24 +161,13 @@ impl KafkaSource {
         }
     }
 
-    /// Tries until the deadline: a leader may be moving at this very moment.
-    fn log_bounds(&self, partition: &TopicPartition, deadline: Instant) -> Result<LogBounds, SourceError> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, Duration::from_secs(5));
-            match bounds::fetch(self.inquirer.inner(), &partition.topic, partition.partition, left) {
-                Ok((start, end)) => return Ok(LogBounds { start: NextOffset(start), end: NextOffset(end) }),
-                Err(_) if Instant::now() < deadline => thread::sleep(MOMENT),
-                Err(error) => return Err(SourceError::no_answer(partition, &error)),
-            }
-        }
-    }
-
     fn on_revoke(&mut self, list: &Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
         self.forget_ids();
         for (topic, number) in list.iter() {
             if let Some(index) = self.index_of(topic, number) {
                 let slot = self.slots.swap_remove(index);
                 self.needed.forget(&slot.partition);
+                self.offsets.forget(&slot.partition);
                 sink(SourceEvent::Revoked(slot.partition));
             }
         }
@@ -211,62 +203,19 @@ impl KafkaSource {
         }
         sink(SourceEvent::Error(error));
     }
-
-    /// Unlike a change of the assignment this touches neither the group nor other partitions, under any protocol. The client drops what it
-    /// has fetched for the old position.
-    fn seek(&self, partition: &TopicPartition, next: NextOffset) -> Result<(), SourceError> {
-        let mut list = TopicPartitionList::with_capacity(1);
-        let sought = list
-            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
-            .and_then(|()| self.native.consumer().seek_partitions(list, RESTART_PATIENCE));
-        let sought = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
-        sought.map_err(|error| SourceError::no_answer(partition, &error))
-    }
-
-    /// The client has given up a partition whose log has moved, and does not seek there: it has to be assigned once more.
-    fn assign_again(&self, index: usize, next: NextOffset) -> Result<(), SourceError> {
-        let consumer = self.native.consumer();
-        let cooperative = self.native.is_cooperative();
-        let mut list = TopicPartitionList::new();
-        for (at, Slot { partition, next: reached, held, .. }) in self.slots.iter().enumerate() {
-            let offset = match at == index {
-                true => Offset::Offset(next.0),
-                false if cooperative => continue,
-                false if *held => Offset::End,
-                false => Offset::Offset(reached.0),
-            };
-            let added = list.add_partition_offset(&partition.topic, partition.partition, offset);
-            added.map_err(|error| SourceError::no_answer(partition, &error))?;
-        }
-        let assigned = match cooperative {
-            true => consumer.incremental_unassign(&list).and_then(|()| consumer.incremental_assign(&list)),
-            false => consumer.assign(&list),
-        };
-        assigned.map_err(|error| SourceError::no_answer(&self.slots[index].partition, &error))
-    }
-
-    fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
-        let mut list = TopicPartitionList::new();
-        for slot in slots {
-            list.add_partition(&slot.partition.topic, slot.partition.partition);
-        }
-        if list.count() == 0 {
-            return;
-        }
-        let done = match flow {
-            Flow::Pause => self.native.consumer().pause(&list),
-            Flow::Resume => self.native.consumer().resume(&list),
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, "cannot pause or resume partitions");
-        }
-    }
 }
 
-#[derive(Clone, Copy)]
-enum Flow {
-    Pause,
-    Resume,
+/// Returns whether there will be an answer.
+fn commit(native: &NativeConsumer<QuietContext>, offsets: &BTreeMap<TopicPartition, NextOffset>) -> bool {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    let added = offsets.iter().try_for_each(|(partition, next)| {
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
+    });
+    let asked = added.map_err(|error| error.to_string()).and_then(|()| native.commit(&list));
+    if let Err(error) = &asked {
+        tracing::warn!(error, "cannot tell the group how far the lake is (lag monitors only)");
+    }
+    asked.is_ok()
 }
 
 impl RecordSource for KafkaSource {
@@ -277,6 +226,11 @@ impl RecordSource for KafkaSource {
     }
 
     fn poll(&mut self, max: usize, timeout: Duration, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        if let Some(due) = self.offsets.due(Instant::now())
+            && !commit(&self.native, &due)
+        {
+            self.offsets.answered();
+        }
         let mut wait = timeout;
         for _ in 0..max {
             let Some(event) = self.native.poll(wait) else { return };
@@ -287,8 +241,11 @@ impl RecordSource for KafkaSource {
                 Kind::Assign(list) => self.on_assign(list, sink),
                 Kind::Revoke(list) => self.on_revoke(&list, sink),
                 Kind::Failure(failure) => self.on_failure(failure, sink),
-                Kind::CommitFailed(error) => {
-                    tracing::warn!(%error, "the group did not take the offsets (lag monitors only)")
+                Kind::CommitAnswered(answer) => {
+                    self.offsets.answered();
+                    if let Err(error) = answer {
+                        tracing::warn!(%error, "the group did not take the offsets (lag monitors only)");
+                    }
                 }
                 Kind::Log { level, facility, text } => self.native.consumer().context().log(level, facility, text),
                 Kind::Other => {}
@@ -314,26 +271,13 @@ impl RecordSource for KafkaSource {
     }
 
     fn restart(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
-        let Some(index) = self.index_of(&partition.topic, partition.partition) else {
-            return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
-        };
-        let next = self.decide_start(partition, Instant::now() + RESTART_PATIENCE)?;
-        self.seek(partition, next).or_else(|_| self.assign_again(index, next))?;
-        self.slots[index].restart(next);
-        if !self.paused {
-            self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
-        }
-        Ok(())
+        self.take_anew(partition)
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
-        self.needed.set(partition, next);
-        let mut list = TopicPartitionList::with_capacity(1);
-        let done = list
-            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
-            .and_then(|()| self.native.consumer().commit(&list, CommitMode::Async));
-        if let Err(error) = done {
-            tracing::warn!(%partition, %error, "cannot tell the group how far it is (lag monitors only)");
+        if self.index_of(&partition.topic, partition.partition).is_some() {
+            self.needed.set(partition, next);
+            self.offsets.set(partition, next);
         }
     }
 
@@ -347,7 +291,11 @@ impl RecordSource for KafkaSource {
     }
 
     fn close(self: Box<Self>, patience: Duration) -> Result<(), SourceError> {
-        let Self { native, .. } = *self;
+        let Self { native, offsets, .. } = *self;
+        let rest = offsets.rest();
+        if !rest.is_empty() {
+            commit(&native, &rest);
+        }
         native.consumer().unsubscribe();
         if native.end(patience) { Ok(()) } else { Err(SourceError::NotClosed { patience }) }
     }

@@ -1,0 +1,86 @@
+//! Whether the records of each partition flow, and from where: pauses and restarts, which the group does not notice.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::SourceError;
+use super::member::KafkaSource;
+use super::slot::Slot;
+use crate::market::checkpoint::{NextOffset, TopicPartition};
+
+/// The other partitions wait for a restart this long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy)]
+pub(super) enum Flow {
+    Pause,
+    Resume,
+}
+
+impl KafkaSource {
+    pub(super) fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
+        let mut list = TopicPartitionList::new();
+        for slot in slots {
+            list.add_partition(&slot.partition.topic, slot.partition.partition);
+        }
+        if list.count() == 0 {
+            return;
+        }
+        let done = match flow {
+            Flow::Pause => self.native.consumer().pause(&list),
+            Flow::Resume => self.native.consumer().resume(&list),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot pause or resume partitions");
+        }
+    }
+
+    /// See [`RecordSource::restart`](super::RecordSource::restart).
+    pub(super) fn take_anew(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let Some(index) = self.index_of(&partition.topic, partition.partition) else {
+            return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
+        };
+        let next = self.decide_start(partition, Instant::now() + PATIENCE)?;
+        self.seek(partition, next).or_else(|_| self.assign_again(index, next))?;
+        self.slots[index].restart(next);
+        if !self.paused {
+            self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
+        }
+        Ok(())
+    }
+
+    /// Unlike a change of the assignment this touches neither the group nor other partitions, under any protocol. The client drops what it
+    /// has fetched for the old position.
+    fn seek(&self, partition: &TopicPartition, next: NextOffset) -> Result<(), SourceError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        let sought = list
+            .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next.0))
+            .and_then(|()| self.native.consumer().seek_partitions(list, PATIENCE));
+        let sought = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        sought.map_err(|error| SourceError::no_answer(partition, &error))
+    }
+
+    /// The client has given up a partition whose log has moved, and does not seek there: it has to be assigned once more.
+    fn assign_again(&self, index: usize, next: NextOffset) -> Result<(), SourceError> {
+        let consumer = self.native.consumer();
+        let cooperative = self.native.is_cooperative();
+        let mut list = TopicPartitionList::new();
+        for (at, Slot { partition, next: reached, held, .. }) in self.slots.iter().enumerate() {
+            let offset = match at == index {
+                true => Offset::Offset(next.0),
+                false if cooperative => continue,
+                false if *held => Offset::End,
+                false => Offset::Offset(reached.0),
+            };
+            let added = list.add_partition_offset(&partition.topic, partition.partition, offset);
+            added.map_err(|error| SourceError::no_answer(partition, &error))?;
+        }
+        let assigned = match cooperative {
+            true => consumer.incremental_unassign(&list).and_then(|()| consumer.incremental_assign(&list)),
+            false => consumer.assign(&list),
+        };
+        assigned.map_err(|error| SourceError::no_answer(&self.slots[index].partition, &error))
+    }
+}
