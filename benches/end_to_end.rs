@@ -22,6 +22,7 @@ use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::bare_loop::bare_loop;
+use support::cargo_args::CargoArgs;
 use support::contest::contest;
 use support::filled_topics::Broker;
 use support::replayed_file::replay;
@@ -44,20 +45,13 @@ struct Options {
     /// Writes the figures here
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only tries whether everything works
-    #[arg(long)]
-    test: bool,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
     /// Runs the competitor: the topics to read
     #[arg(long, hide = true, value_delimiter = ',')]
     bare_loop: Vec<String>,
     #[arg(long, hide = true, default_value = "")]
     group: String,
-    /// Does nothing unless the name of this benchmark contains it
-    #[arg(hide = true)]
-    filter: Option<String>,
+    #[command(flatten)]
+    cargo: CargoArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -69,7 +63,7 @@ enum LayoutName {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.filter.as_ref().is_some_and(|filter| !"end_to_end".contains(filter)) {
+    if !options.cargo.mean("end_to_end") {
         return Ok(());
     }
     let layout = match options.layout {
@@ -87,8 +81,7 @@ fn main() -> Result<()> {
             contest.print();
             json!({ "contest": contest })
         }
-        // `cargo test --benches` says neither.
-        None if options.test || !options.bench => smoke()?,
+        None if options.cargo.is_smoke() => smoke()?,
         None => {
             println!("no --broker: measuring a replay on the embedded broker, which keeps too little for a contest");
             let replays = replay(layout, options.ticks, options.runs)?;

@@ -12,7 +12,6 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -21,6 +20,7 @@ use serde::Serialize;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
+use support::cargo_args::CargoArgs;
 use support::filled_topics::{Broker, Content, FilledTopics};
 use support::log_moments::moment_of;
 use support::process::measure;
@@ -44,15 +44,8 @@ struct Options {
     /// Writes the figures here
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only tries whether everything works
-    #[arg(long)]
-    test: bool,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// Does nothing unless the name of this benchmark contains it
-    #[arg(hide = true)]
-    filter: Option<String>,
+    #[command(flatten)]
+    cargo: CargoArgs,
 }
 
 /// Of the good ticks alone, and of the same among bad ones.
@@ -68,11 +61,11 @@ struct Figures {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.filter.as_ref().is_some_and(|filter| !"flood".contains(filter)) {
+    if !options.cargo.mean("flood") {
         return Ok(());
     }
     let (broker, ticks, runs) = match &options.broker {
-        Some(address) if !options.test => (Broker::Cluster(address.clone()), options.ticks, options.runs),
+        Some(address) if !options.cargo.is_smoke() => (Broker::Cluster(address.clone()), options.ticks, options.runs),
         _ => (Broker::Embedded(EmbeddedBroker::start()?), SMOKE_TICKS, 1),
     };
     let figures = Figures::measure(&broker, ticks, options.bad_per_tick, runs)?;
@@ -119,14 +112,7 @@ impl Figures {
 /// Million good ticks a second from the first partition taken until everything is committed, and the peak memory in MB.
 fn read(topics: &FilledTopics<'_>, ticks: usize, bad: usize, lake: &Path) -> Result<(f64, f64)> {
     let group = format!("flood_{:08x}", rand::random::<u32>());
-    let measured = measure(
-        Command::new(env!("CARGO_BIN_EXE_stockstream"))
-            .args(["run", "--until-end", "--json", "--settings"])
-            .arg(&topics.settings_file)
-            .arg("--lake")
-            .arg(lake)
-            .env("STOCKSTREAM__KAFKA__GROUP_ID", &group),
-    )?;
+    let measured = measure(&mut topics.program(lake, &group))?;
     let summary = measured.json()?;
     let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
     ensure!(count("in_bars")? + count("open")? == ticks as u64, "not every good tick is in a bar: {summary}");

@@ -13,7 +13,6 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +22,7 @@ use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::big_lake::{Shape, make_lake};
+use support::cargo_args::CargoArgs;
 use support::filled_topics::{Broker, FilledTopics};
 use support::log_moments::{last_moment_of, moment_of};
 use support::process::measure;
@@ -38,15 +38,8 @@ struct Options {
     /// Rounds
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Only tries whether everything works
-    #[arg(long)]
-    test: bool,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// Does nothing unless the name of this benchmark contains it
-    #[arg(hide = true)]
-    filter: Option<String>,
+    #[command(flatten)]
+    cargo: CargoArgs,
 }
 
 /// Starts on one lake.
@@ -61,10 +54,10 @@ struct Starts {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.filter.as_ref().is_some_and(|filter| !"restart".contains(filter)) {
+    if !options.cargo.mean("restart") {
         return Ok(());
     }
-    let (days, runs) = if options.test || !options.bench { (2, 1) } else { (options.days, options.runs) };
+    let (days, runs) = if options.cargo.is_smoke() { (2, 1) } else { (options.days, options.runs) };
     let dir = tempfile::tempdir()?;
     let broker = Broker::Embedded(EmbeddedBroker::start()?);
     let topics = FilledTopics::fill(&broker, Layout::Keyed, TICKS, dir.path())?;
@@ -73,11 +66,11 @@ fn main() -> Result<()> {
     let made = make_lake(&year, &group_of(&year), &topics, Shape { days })?;
     println!("{} bars in {} files, made in {:.0?}", made.bars, made.files, began.elapsed());
     // The first start reads the ticks and leaves their windows open. It joins a new group, which is quicker than joining again.
+    for lake in [&empty, &year] {
+        Starts::default().push(&topics, lake)?;
+    }
     let (mut on_year, mut on_empty) = (Starts::default(), Starts::default());
-    for round in 0..=runs {
-        if round == 1 {
-            (on_year, on_empty) = (Starts::default(), Starts::default());
-        }
+    for _ in 0..runs {
         on_empty.push(&topics, &empty)?;
         on_year.push(&topics, &year)?;
     }
@@ -99,14 +92,7 @@ fn group_of(lake: &Path) -> String {
 impl Starts {
     fn push(&mut self, topics: &FilledTopics<'_>, lake: &Path) -> Result<()> {
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("a clock before 1970")?;
-        let measured = measure(
-            Command::new(env!("CARGO_BIN_EXE_stockstream"))
-                .args(["run", "--until-end", "--json", "--settings"])
-                .arg(&topics.settings_file)
-                .arg("--lake")
-                .arg(lake)
-                .env("STOCKSTREAM__KAFKA__GROUP_ID", group_of(lake)),
-        )?;
+        let measured = measure(&mut topics.program(lake, &group_of(lake)))?;
         let summary = measured.json()?;
         ensure!(summary["read"].as_u64().is_some(), "no summary: {summary}");
         let moment = |message: &str| moment_of(&measured.stderr, message);

@@ -74,7 +74,7 @@ pub fn contest(broker: &Broker, layout: Layout, ticks: usize, rounds: usize) -> 
 
 impl Contest {
     fn read_bare(&mut self, broker: &Broker, topics: &FilledTopics<'_>, round: usize) -> Result<()> {
-        let group = format!("{}_bare_{round}", topics.settings.kafka.group_id);
+        let group = topics.group(&format!("bare_{round}"));
         let measured = measure(
             Command::new(std::env::current_exe()?)
                 .args(["--bare-loop", &topics.topics.join(","), "--group", &group])
@@ -87,7 +87,7 @@ impl Contest {
     }
 
     fn read_with_system(&mut self, topics: &FilledTopics<'_>, lake: &Path, round: usize) -> Result<()> {
-        let measured = measure(&mut program(topics, lake, &format!("{round}")))?;
+        let measured = measure(&mut topics.program(lake, &topics.group(&round.to_string())))?;
         let summary = measured.json()?;
         let count = |name: &str| summary[name].as_i64().with_context(|| format!("no {name} in {summary}"));
         ensure!(count("read")? == self.ticks as i64, "not every tick was read: {summary}");
@@ -103,7 +103,7 @@ impl Contest {
     }
 
     fn read_without_commits(&mut self, topics: &FilledTopics<'_>, lake: &Path, round: usize) -> Result<()> {
-        let mut command = program(topics, lake, &format!("off_{round}"));
+        let mut command = topics.program(lake, &topics.group(&format!("off_{round}")));
         let measured = measure(command.env("FAILPOINTS", "commits.off=return"))?;
         let read = measured.json()?["read"].clone();
         ensure!(read == self.ticks, "not every tick was read: {read}");
@@ -136,14 +136,6 @@ impl Contest {
         print_row("core / poll, CPU of the polling thread", &self.core_nanos.over(&self.poll_nanos));
         print_row("core / poll, CPU of the whole client", &self.core_nanos.over(&self.bare.cpu_nanos_per_tick()));
     }
-}
-
-/// The program, as a member of a group of its own.
-fn program(topics: &FilledTopics<'_>, lake: &Path, name: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stockstream"));
-    command.args(["run", "--until-end", "--json", "--settings"]).arg(&topics.settings_file).arg("--lake").arg(lake);
-    command.env("STOCKSTREAM__KAFKA__GROUP_ID", format!("{}_{name}", topics.settings.kafka.group_id));
-    command
 }
 
 impl Lane {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -101,6 +102,19 @@ impl<'a> FilledTopics<'a> {
             Layout::Keyed => vec![kafka.topic.clone()],
         };
         Ok(Self { broker, settings, settings_file, topics })
+    }
+
+    /// A group of its own for each name.
+    pub fn group(&self, name: &str) -> String {
+        format!("{}_{name}", self.settings.kafka.group_id)
+    }
+
+    /// The program that reads them to the end, as a member of a group.
+    pub fn program(&self, lake: &Path, group: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stockstream"));
+        command.args(["run", "--until-end", "--json", "--settings"]).arg(&self.settings_file).arg("--lake").arg(lake);
+        command.env("STOCKSTREAM__KAFKA__GROUP_ID", group);
+        command
     }
 
     /// Deletes them from a cluster.

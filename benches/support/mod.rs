@@ -3,6 +3,7 @@
 
 pub mod bare_loop;
 pub mod big_lake;
+pub mod cargo_args;
 pub mod contest;
 pub mod core_pass;
 pub mod filled_topics;
