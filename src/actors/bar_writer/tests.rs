@@ -1,16 +1,20 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use super::owned::FEATURES_BEHIND;
 use super::*;
 use crate::actors::testing::{
     Probe, Trouble, all_done, bar, barrier, failing_lake, lake, minute, open_lake, partition, probe, shared, take,
 };
 use crate::market::bar::Bar;
-use crate::market::barrier::WindowAnswer;
-use crate::market::checkpoint::NextOffset;
+use crate::market::barrier::{Barrier, WindowAnswer};
+use crate::market::checkpoint::{CommitNumber, NextOffset};
 use crate::market::window::{ClosedBar, StillOpen};
+use crate::messages::commits::BarrierCommitted;
 use crate::storage::Lake;
 
 mod disk;
