@@ -1,16 +1,14 @@
 //! A lake as one process has it open.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::StorageError;
-use super::layout::{self, EntryName, IDENTITY, STATE};
+use super::layout::{self, EntryName, STATE};
 use super::parquet::{self, CommitFile, Unreadable};
 use super::posix::PosixStore;
 use super::public_tops::PublicTops;
-use super::store::{Put, Store};
+use super::store::Store;
+use super::{LakeIdentity, StorageError};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
 
@@ -24,25 +22,6 @@ pub enum Sharing {
     Exclusive,
     /// The processes of one group; Kafka shares the partitions among them, the chains keep them apart.
     Shared,
-}
-
-/// What all processes that ever write to one lake have in common; recorded at the first start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LakeIdentity {
-    pub group: String,
-    /// The cluster's id, or `embedded`.
-    pub cluster: String,
-    /// How stocks are laid out over partitions.
-    pub layout: String,
-}
-
-/// `state/lake.json`.
-#[derive(Serialize, Deserialize)]
-struct Recorded {
-    format: u32,
-    #[serde(flatten)]
-    identity: serde_json::Value,
 }
 
 /// A lake opened by this process. Clones share it; its lock ends with the last one.
@@ -93,13 +72,23 @@ impl Lake {
     ) -> Result<Self, StorageError> {
         let lake = Self::with(store, compression, Access::ReadWrite);
         lake.check_identity(identity)?;
-        lake.store().sweep(STATE)?;
-        for name in lake.store().list(STATE)? {
+        lake.sweep_temporaries()?;
+        Ok(lake)
+    }
+
+    /// Removes the temporary files of dead processes.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed, or the disk refuses.
+    pub fn sweep_temporaries(&self) -> Result<(), StorageError> {
+        self.writable()?;
+        self.store().sweep(STATE)?;
+        for name in self.store().list(STATE)? {
             if let Some(partition) = layout::parse_partition(&name) {
-                lake.store().sweep(&layout::chain_dir(&partition))?;
+                self.store().sweep(&layout::chain_dir(&partition))?;
             }
         }
-        Ok(lake)
+        Ok(())
     }
 
     /// Opens a lake for reading, whoever writes to it: no lock, nothing changed.
@@ -223,38 +212,6 @@ impl Lake {
     ) -> Result<Option<Result<Commit, Unreadable>>, StorageError> {
         let bytes = self.store().get(&layout::entry(partition, number))?;
         Ok(bytes.map(|bytes| decode_as(&bytes, partition, number)))
-    }
-
-    fn check_identity(&self, ours: &LakeIdentity) -> Result<(), StorageError> {
-        let path = self.store().locate(IDENTITY);
-        let bad = |reason: String| StorageError::BadIdentity { path: path.clone(), reason };
-        if !self.store().exists(IDENTITY)? {
-            let identity = serde_json::to_value(ours).map_err(|e| bad(e.to_string()))?;
-            let recorded = Recorded { format: parquet::FORMAT_VERSION, identity };
-            let mut json = serde_json::to_vec_pretty(&recorded).map_err(|e| bad(e.to_string()))?;
-            json.push(b'\n');
-            // another first start may win; then its record is the one to compare with
-            let (Put::Done | Put::Exists) = self.store().put_if_absent(IDENTITY, &json)?;
-        }
-        self.store().settle(STATE)?;
-        let bytes = self.store().get(IDENTITY)?.unwrap_or_default();
-        let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-        if recorded.format > parquet::FORMAT_VERSION {
-            return Err(StorageError::Newer { path, version: recorded.format });
-        }
-        let theirs: LakeIdentity = serde_json::from_value(recorded.identity).map_err(|e| bad(e.to_string()))?;
-        let pairs = [
-            ("group", theirs.group, &ours.group),
-            ("cluster", theirs.cluster, &ours.cluster),
-            ("layout", theirs.layout, &ours.layout),
-        ];
-        for (what, recorded, given) in pairs {
-            if recorded != *given {
-                let path: PathBuf = self.store().locate("");
-                return Err(StorageError::OtherIdentity { path, what, recorded, given: given.clone() });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,14 +4,13 @@
 //! Each step can be interrupted and done again. Public files are never written over: the name is withdrawn, then given anew, so
 //! that no temporary file ever stands in a dataset; in between the chain, or the bars, still hold what it is made of.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lake::decode_as;
-use super::layout::{self, BarsFile, Dataset, EntryName, IDENTITY, STATE};
+use super::layout::{self, BarsFile, Dataset, EntryName};
 use super::posix::{self, PosixStore};
 use super::store::Publish;
-use super::{FeaturesOutcome, Lake, LakeIdentity, Sharing, StorageError};
+use super::{FeaturesOutcome, Lake, Sharing, StorageError};
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
@@ -42,22 +41,6 @@ impl Lake {
         // a directory that is no lake must not become one
         PosixStore::open_read_only(dir)?;
         Ok(Self::for_repair(Box::new(PosixStore::open(dir, Sharing::Exclusive)?), compression))
-    }
-
-    /// Whom the lake belongs to; `None` when that was never recorded.
-    ///
-    /// # Errors
-    /// When the record cannot be read.
-    pub fn identity(&self) -> Result<Option<LakeIdentity>, StorageError> {
-        let path = self.store().locate(IDENTITY);
-        let Some(bytes) = self.store().get(IDENTITY)? else { return Ok(None) };
-        let bad =
-            |error: serde_json::Error| StorageError::BadIdentity { path: path.clone(), reason: error.to_string() };
-        let mut recorded: serde_json::Value = serde_json::from_slice(&bytes).map_err(&bad)?;
-        if let Some(fields) = recorded.as_object_mut() {
-            fields.remove("format");
-        }
-        serde_json::from_value(recorded).map(Some).map_err(bad)
     }
 
     /// All numbers that a chain's directory holds, ascending, with how.
@@ -196,21 +179,6 @@ impl Lake {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Removes the temporary files of dead processes.
-    ///
-    /// # Errors
-    /// When a directory cannot be listed, or the disk refuses.
-    pub fn sweep_temporaries(&self) -> Result<(), StorageError> {
-        self.writable()?;
-        let names: BTreeSet<String> = self.store().list(STATE)?.into_iter().collect();
-        let partitions = names.iter().filter_map(|name| layout::parse_partition(name));
-        let chains = partitions.map(|partition| layout::chain_dir(&partition));
-        for dir in std::iter::once(STATE.to_owned()).chain(chains) {
-            self.store().sweep(&dir)?;
-        }
-        Ok(())
     }
 }
 

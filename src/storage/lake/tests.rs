@@ -1,4 +1,5 @@
 use super::*;
+use crate::storage::layout::IDENTITY;
 use crate::storage::testing::{features_of, go_on, identity, open, partition, step};
 
 fn reopen(dir: &Path, sharing: Sharing) -> Result<Lake, StorageError> {
