@@ -5,9 +5,9 @@
 
 mod kafka_support;
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
+use kafka_support::skip::real_kafka;
 use kafka_support::*;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -24,14 +24,7 @@ use stockstream::settings::{KafkaSettings, Layout};
 
 /// The broker's address and settings with names that no other run uses; `None`: skip.
 fn kafka() -> Option<(String, KafkaSettings)> {
-    let Ok(bootstrap) = std::env::var("STOCKSTREAM_TEST_KAFKA") else {
-        let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-        assert!(!required, "STOCKSTREAM_TEST_KAFKA must hold the address of a broker");
-        // Not `eprintln!`: the test harness would keep it to itself.
-        let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA is not set, no real Kafka was tested\n";
-        std::io::stderr().write_all(notice).unwrap();
-        return None;
-    };
+    let bootstrap = real_kafka("STOCKSTREAM_TEST_KAFKA")?;
     let run = format!("{:08x}", rand::random::<u32>());
     let mut settings = settings();
     settings.topic_template = format!("test_{run}.{{symbol}}");

@@ -6,7 +6,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -19,6 +18,7 @@ use support::flow::Flow;
 use support::lake::{assert_same, bars, checkpoints, commits};
 use support::oracle::LogRecord;
 use support::program::{PATIENCE, Program};
+use support::skip::real_kafka;
 use support::ticks::START;
 
 /// A stock's topic on a real broker, and a lake of it.
@@ -33,14 +33,7 @@ struct RealFlow {
 impl RealFlow {
     /// With names that no other run uses; `None`: skip.
     fn new() -> Option<Self> {
-        let Ok(bootstrap) = std::env::var("STOCKSTREAM_TEST_KAFKA") else {
-            let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-            assert!(!required, "STOCKSTREAM_TEST_KAFKA must hold the address of a broker");
-            // Not `eprintln!`: the test harness would keep it to itself.
-            let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA is not set, no real Kafka was tested\n";
-            std::io::stderr().write_all(notice).unwrap();
-            return None;
-        };
+        let bootstrap = real_kafka("STOCKSTREAM_TEST_KAFKA")?;
         let flow = Flow::on(Cluster::real(&bootstrap), false, "[producer]\nenabled = false\n");
         let run = format!("test_{:08x}", rand::random::<u32>());
         let this = Self { flow, run, log: BTreeMap::new(), published: 0 };

@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use rustix::process::Signal;
 use support::lake::{assert_same, bars, count_of};
 use support::program::{Program, Summary};
 use support::replays::{Replays, default_facts};
+use support::skip::real_kafka;
 use support::ticks::{Recipe, STOCKS, Ticks};
 use tempfile::TempDir;
 
@@ -21,14 +21,7 @@ const SYMBOLS: &str = "AAPL,BRK.B,EURUSD=X,GSPC_5^";
 
 /// Settings for the broker, with names that no other run uses; `None`: skip.
 fn kafka() -> Option<String> {
-    let Ok(bootstrap) = std::env::var("STOCKSTREAM_TEST_KAFKA") else {
-        let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-        assert!(!required, "STOCKSTREAM_TEST_KAFKA must hold the address of a broker");
-        // Not `eprintln!`: the test harness would keep it to itself.
-        let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA is not set, no real Kafka was tested\n";
-        std::io::stderr().write_all(notice).unwrap();
-        return None;
-    };
+    let bootstrap = real_kafka("STOCKSTREAM_TEST_KAFKA")?;
     let run = format!("{:08x}", rand::random::<u32>());
     Some(format!(
         "[kafka]\nmode = \"cluster\"\nbootstrap_servers = \"{bootstrap}\"\ngroup_id = \"test_{run}\"\n\

@@ -1,11 +1,11 @@
 //! A real Kafka with listeners of every kind, started by this test and ended with it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::certificates::{CLIENT, Certificates};
+use crate::support::skip::real_kafka;
 
 /// The name under which the test's user logs in, by either mechanism.
 pub const USER: &str = "alice";
@@ -42,13 +42,7 @@ pub struct SecureKafka {
 /// The one of this process; `None`: skip.
 pub fn kafka() -> Option<&'static SecureKafka> {
     static KAFKA: OnceLock<SecureKafka> = OnceLock::new();
-    let Ok(port) = std::env::var("STOCKSTREAM_TEST_KAFKA_TLS_PORT") else {
-        let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-        assert!(!required, "STOCKSTREAM_TEST_KAFKA_TLS_PORT must hold the first of seven free ports");
-        let notice = b"SKIPPED: STOCKSTREAM_TEST_KAFKA_TLS_PORT is not set, no secured Kafka was tested\n";
-        std::io::stderr().write_all(notice).unwrap();
-        return None;
-    };
+    let port = real_kafka("STOCKSTREAM_TEST_KAFKA_TLS_PORT")?;
     Some(KAFKA.get_or_init(|| SecureKafka::start(port.parse().unwrap())))
 }
 

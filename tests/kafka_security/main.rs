@@ -15,9 +15,11 @@ mod support;
 mod ways;
 
 #[cfg(not(feature = "tls"))]
+#[path = "../support/skip.rs"]
+mod skip;
+
+#[cfg(not(feature = "tls"))]
 #[test]
 fn secured_listeners_are_tested_with_the_feature_tls() {
-    use std::io::Write;
-    let notice = b"SKIPPED: built without --features tls, no secured Kafka was tested\n";
-    std::io::stderr().write_all(notice).unwrap();
+    skip::skipped("built without --features tls, no secured Kafka was tested");
 }

@@ -1,5 +1,8 @@
 //! What the Kafka tests share: settings, a source that remembers what it gave.
 
+#[path = "../support/skip.rs"]
+pub mod skip;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

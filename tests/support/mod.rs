@@ -13,6 +13,7 @@ pub mod program;
 pub mod real_kafka;
 pub mod replays;
 pub mod simulated;
+pub mod skip;
 pub mod small_disk;
 pub mod ticks;
 pub mod watcher;

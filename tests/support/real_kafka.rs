@@ -1,11 +1,12 @@
 //! A real Apache Kafka of the test's own, which it may kill and start again with its data.
 
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::skip::{is_kafka_required, skipped};
 
 /// One broker; gone, with its data, when dropped.
 pub struct RealKafka {
@@ -17,15 +18,12 @@ impl RealKafka {
     /// `None`, and a notice, unless real Kafkas are to be tested and there is what one needs. Required by
     /// `STOCKSTREAM_REQUIRE_KAFKA=1`.
     pub fn start() -> Option<Self> {
-        let required = std::env::var("STOCKSTREAM_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
         let wanted = std::env::var_os("STOCKSTREAM_TEST_KAFKA").is_some();
         let possible = wanted && java_is_there() && jars().is_dir();
-        if !required && !possible {
+        if !is_kafka_required() && !possible {
             let why =
                 if wanted { "Java or the jars of Kafka are not there" } else { "STOCKSTREAM_TEST_KAFKA is not set" };
-            // Not `eprintln!`: the test harness would keep it to itself.
-            let notice = format!("SKIPPED: {why}, no real Kafka was killed\n");
-            std::io::stderr().write_all(notice.as_bytes()).unwrap();
+            skipped(&format!("{why}, no real Kafka was killed"));
             return None;
         }
         let kafka = Self { dir: TempDir::new().unwrap(), port: free_port() };

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::skip::skipped;
+
 /// Mounted over a directory; gone when dropped.
 pub struct SmallDisk {
     at: PathBuf,
@@ -19,10 +21,7 @@ impl SmallDisk {
         if mount.is_ok_and(|status| status.success()) {
             return Some(Self { at: at.to_owned() });
         }
-        // Not `eprintln!`: the test harness would keep it to itself.
-        std::io::stderr()
-            .write_all(b"SKIPPED: a file system cannot be mounted here, no full disk was tested\n")
-            .unwrap();
+        skipped("a file system cannot be mounted here, no full disk was tested");
         None
     }
 
