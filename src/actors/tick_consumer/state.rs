@@ -199,7 +199,9 @@ impl ConsumerState {
             self.params.ends.ask(self.stocks.values(), |partition| match source.log_end(partition, LOG_END_PATIENCE) {
                 Ok(end) => Some(end),
                 Err(error) => {
-                    warn!(%error, "asking again");
+                    if self.seldom.may_say("no end", Instant::now()) {
+                        warn!(%error, "the end of a partition is not known; asking again");
+                    }
                     None
                 }
             });
