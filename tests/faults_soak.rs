@@ -11,12 +11,16 @@ use rustix::process::Signal;
 use support::cluster::Cluster;
 use support::effort::{Effort, seed};
 use support::flow::Flow;
+use support::kept_logs::KeptLogs;
 use support::lake::{commits, temporaries};
 use support::proc::Usage;
 use support::program::Running;
 use support::simulated::Simulated;
 use support::small_disk::SmallDisk;
 use support::watcher::Watcher;
+
+/// A mock broker keeps some minutes of what is published here.
+const LOOK_AT_LOGS: Duration = Duration::from_secs(60);
 
 /// What the program lives in for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +111,7 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     let watcher = Watcher::start(&flow.lake());
     let mut soak = Soak::start(flow, disk);
     let (begun, mut troubles) = (Instant::now(), 0);
+    let (mut kept, mut looked) = (KeptLogs::default(), begun);
     while begun.elapsed() < Duration::from_secs(length) {
         let weather = *[Weather::Fair, Weather::NoBroker, Weather::NoRoom].choose(&mut random).unwrap();
         let blow = match random.random_range(0..6) {
@@ -119,6 +124,10 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
         println!("{:6.1} s: {weather:?}, {blow:?}, for {lasting:?}", begun.elapsed().as_secs_f64());
         soak.endure(weather, blow, lasting);
         troubles += 1;
+        if looked.elapsed() > LOOK_AT_LOGS {
+            kept.keep(&soak.flow);
+            looked = Instant::now();
+        }
     }
     let Soak { flow, disk: _disk, running, young, kills } = soak;
     let old = Usage::of(running.pid());
@@ -127,7 +136,8 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     flow.until_end();
     assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new(), "seed {seed}");
     let watched = watcher.end();
-    let counts = flow.assert_lake_is_right();
+    kept.keep(&flow);
+    let counts = flow.assert_lake_is_right_over(|partition| kept.log(partition));
     println!("{troubles} troubles, {kills} kills, {watched:?}, {counts:?}, {young:?}, then {old:?}");
     assert_eq!((counts.late, counts.malformed, counts.future, counts.unknown), (0, 0, 0, 0), "seed {seed}");
     assert!(Simulated::of(&flow).fewest() > 500);

@@ -71,6 +71,11 @@ impl Brokers {
         self.mock().request_errors(request, errors);
     }
 
+    /// What of that has not been asked for yet is forgotten.
+    pub fn fail_no_more(&self, request: RDKafkaApiKey) {
+        self.mock().clear_request_errors(request);
+    }
+
     /// The next requests of this kind are carried out, and answered so much later.
     pub fn answer_late(&self, request: RDKafkaApiKey, times: usize, delay: Duration) {
         for _ in 0..times {

@@ -131,7 +131,13 @@ impl Flow {
     /// The lake is exactly what one pass over the logs gives.
     #[track_caller]
     pub fn assert_lake_is_right(&self) -> Counts {
-        let (wanted, counts) = self.oracle();
+        self.assert_lake_is_right_over(|partition| self.cluster.log(&partition.topic, partition.partition))
+    }
+
+    /// The same over these logs.
+    #[track_caller]
+    pub fn assert_lake_is_right_over(&self, log_of: impl Fn(&TopicPartition) -> Vec<LogRecord>) -> Counts {
+        let (wanted, counts) = self.oracle_over(log_of);
         assert_same("bars", &bars(&self.lake()), &wanted);
         counts
     }

@@ -5,6 +5,7 @@ pub mod brokers;
 pub mod cluster;
 pub mod effort;
 pub mod flow;
+pub mod kept_logs;
 pub mod lake;
 pub mod members;
 pub mod oracle;

@@ -1,0 +1,31 @@
+//! Logs that outlive what their brokers keep: a mock broker forgets what is more than 5 MiB of a partition.
+
+use std::collections::BTreeMap;
+
+use stockstream::market::checkpoint::TopicPartition;
+
+use super::flow::Flow;
+use super::oracle::LogRecord;
+
+/// By offset, as far as they were looked at in time.
+#[derive(Default)]
+pub struct KeptLogs(BTreeMap<TopicPartition, BTreeMap<i64, LogRecord>>);
+
+impl KeptLogs {
+    /// Adds what the brokers have now.
+    pub fn keep(&mut self, flow: &Flow) {
+        for ((topic, number), log) in flow.partitions().into_iter().zip(flow.logs()) {
+            let kept = self.0.entry(TopicPartition::new(topic, number)).or_default();
+            kept.extend(log.into_iter().map(|record| (record.offset, record)));
+        }
+    }
+
+    /// From its first record on.
+    #[track_caller]
+    pub fn log(&self, partition: &TopicPartition) -> Vec<LogRecord> {
+        let log: Vec<LogRecord> = self.0.get(partition).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        let whole = log.iter().zip(0..).all(|(record, offset)| record.offset == offset);
+        assert!(whole, "the log of {partition} was looked at too seldom");
+        log
+    }
+}
