@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::Flow;
+use support::kept_logs::KeptLogs;
 use support::lake::{commits, count_of, temporaries};
 use support::small_disk::SmallDisk;
 use support::ticks::STOCKS;
@@ -21,6 +22,7 @@ fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
     let Some(disk) = SmallDisk::mount(&flow.lake(), 32) else { return };
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
+    let mut kept = KeptLogs::default();
     for time in 1..=times {
         let wanted = count_of(&flow.lake(), STOCKS[3]) + 12;
         running.until("there are bars", || count_of(&flow.lake(), STOCKS[3]) >= wanted);
@@ -31,6 +33,7 @@ fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
         disk.free();
         running.until("commits go on", || commits(&flow.lake()) > before + 4);
         running.until("bars go on", || count_of(&flow.lake(), STOCKS[3]) > bars + 10);
+        kept.keep(&flow);
     }
     let said = running.stderr();
     assert!(said.contains("free some space"), "what to do: {said}");
@@ -40,7 +43,8 @@ fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
     flow.until_end();
     assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new());
     println!("{:?}", watcher.end());
-    flow.assert_lake_is_right();
+    kept.keep(&flow);
+    flow.assert_lake_is_right_over(|partition| kept.log(partition));
 }
 
 #[test]

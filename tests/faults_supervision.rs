@@ -182,7 +182,7 @@ fn most_memory(running: &mut Running, flow: &Flow, wanted: u64) -> u64 {
 
 #[test]
 fn f23_a_slow_window_and_a_writer_that_stalls_leave_memory_bounded_and_the_member_in_its_group() {
-    let (stall, lines) = Effort::of_this_run().pick((5_000, 60_000), (20_000, 100_000), (60_000, 400_000));
+    let (stall, lines) = Effort::of_this_run().pick((5_000, 60_000), (20_000, 100_000), (60_000, 140_000));
     let flow = Flow::new(true, "[lake]\ncommit_every = 2000\n");
     let ticks = Ticks::make(&Recipe { seed: 23, lines, step_micros: 200_000, ..Recipe::default() });
     flow.publish(&ticks.lines);

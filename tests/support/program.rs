@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 /// Longer than any step of these tests takes on a slow machine; what is not over by then hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
