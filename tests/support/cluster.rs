@@ -1,5 +1,6 @@
 //! A cluster that outlives the program: mock brokers hosted by the test, or a real Kafka.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -21,7 +22,7 @@ pub struct Cluster {
     bootstrap: String,
     producer: BaseProducer,
     /// One for all reading: to end a consumer takes a second.
-    reader: BaseConsumer,
+    reader: Mutex<BaseConsumer>,
 }
 
 impl Cluster {
@@ -36,13 +37,13 @@ impl Cluster {
         brokers.create_topic(DEAD_LETTERS, 1);
         let bootstrap = brokers.bootstrap();
         let (producer, reader) = (producer(&bootstrap), reader(&bootstrap));
-        Self { brokers: Some(brokers), bootstrap, producer, reader }
+        Self { brokers: Some(brokers), bootstrap, producer, reader: Mutex::new(reader) }
     }
 
     /// A real Kafka at this address; the program makes the topics.
     pub fn real(bootstrap: &str) -> Self {
         let (producer, reader) = (producer(bootstrap), reader(bootstrap));
-        Self { brokers: None, bootstrap: bootstrap.to_owned(), producer, reader }
+        Self { brokers: None, bootstrap: bootstrap.to_owned(), producer, reader: Mutex::new(reader) }
     }
 
     /// The mock brokers.
@@ -90,12 +91,15 @@ impl Cluster {
 
     /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
-        read(&self.reader, topic, partition).into_iter().map(|(record, _)| record).collect()
+        read(&self.bootstrap, &mut self.reader.lock().unwrap(), topic, partition)
+            .into_iter()
+            .map(|(record, _)| record)
+            .collect()
     }
 
     /// Payloads of the dead letters, with their reasons.
     pub fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
-        let letters = read(&self.reader, DEAD_LETTERS, 0);
+        let letters = read(&self.bootstrap, &mut self.reader.lock().unwrap(), DEAD_LETTERS, 0);
         letters.into_iter().map(|(record, reason)| (reason.unwrap(), record.payload)).collect()
     }
 }
@@ -114,14 +118,15 @@ fn reader(bootstrap: &str) -> BaseConsumer {
 }
 
 /// Every record that a partition's log holds, with its header `reason`.
-fn read(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+fn read(bootstrap: &str, consumer: &mut BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
     let deadline = Instant::now() + PATIENCE;
     let (log_start, log_end) = loop {
-        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE / 10) {
             Ok(bounds) => break bounds,
-            // An outage may just be over.
+            // An outage may just be over; a client that has sat through many does not always find back.
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
+        *consumer = reader(bootstrap);
     };
     let mut start = TopicPartitionList::new();
     start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
