@@ -1,8 +1,9 @@
-//! The consumer's event queue, read as librdkafka hands it out.
+//! The consumer's queues, read as librdkafka hands them out: events of the group, and records.
 //!
 //! `BaseConsumer::poll` will not do: its end-of-partition error names no topic (with one topic a stock every partition is
-//! number 0), and it allocates for every record. So this module polls the same queue itself. It and `event` alone have `unsafe`;
-//! what it gives out are safe values that borrow from their event. Making, closing and every other call remain rdkafka's.
+//! number 0), and it takes one record at a time and allocates for it. So records are forwarded to a queue of their own, and this
+//! module reads both. It, `event` and `intake` alone have `unsafe`; what they give out are safe values that borrow from what they came
+//! in. Making, closing and every other call remain rdkafka's.
 
 use std::ffi::CString;
 use std::ptr::{self, NonNull};
@@ -15,13 +16,16 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 
 mod event;
+mod intake;
 
 use event::text;
-pub(super) use event::{AT_THE_END, Event, Failure, Kind, Partitions, Record};
+pub(super) use event::{AT_THE_END, Event, Failure, Kind, Partitions};
+pub(super) use intake::{Item, Record};
 
-/// A consumer that is a member of a group, and its queue.
+/// A consumer that is a member of a group, and its queues.
 pub(super) struct NativeConsumer<C: ConsumerContext> {
     queue: NonNull<sys::rd_kafka_queue_t>,
+    records: NonNull<sys::rd_kafka_queue_t>,
     consumer: BaseConsumer<C>,
 }
 
@@ -31,9 +35,10 @@ unsafe impl<C: ConsumerContext> Send for NativeConsumer<C> {}
 impl<C: ConsumerContext> NativeConsumer<C> {
     /// `None` when the consumer has no group.
     pub(super) fn new(consumer: BaseConsumer<C>) -> Option<Self> {
-        // SAFETY: the handle is alive as long as `consumer`; the reference we get is given back in `drop`.
-        let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
-        Some(Self { queue: NonNull::new(queue)?, consumer })
+        let client = consumer.client().native_ptr();
+        // SAFETY: the handle is alive as long as `consumer`; the references we get are given back in `drop`.
+        let (queue, records) = unsafe { (sys::rd_kafka_queue_get_consumer(client), sys::rd_kafka_queue_new(client)) };
+        Some(Self { queue: NonNull::new(queue)?, records: NonNull::new(records)?, consumer })
     }
 
     pub(super) fn consumer(&self) -> &BaseConsumer<C> {
@@ -45,6 +50,30 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive; the event belongs to us and is destroyed by `Event`.
         NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), millis) }).map(Event)
+    }
+
+    /// Gives all records that have come to `sink`, waiting for the first.
+    pub(super) fn take_all(&self, wait: Duration, sink: impl FnMut(Item<'_>)) {
+        let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is alive and ours alone; only partitions are forwarded to it.
+        unsafe { intake::take_all(self.records, millis, sink) }
+    }
+
+    /// From now on the records of this partition come to the queue of records. librdkafka ends that when it stops to fetch a partition, at a moment
+    /// of its own.
+    pub(super) fn forward(&self, topic: &str, partition: i32) -> Result<(), String> {
+        let topic = CString::new(topic).map_err(|error| error.to_string())?;
+        // SAFETY: client, name and our queue are alive during the calls; the reference to the partition's queue is given back.
+        unsafe {
+            let client = self.consumer.client().native_ptr();
+            let queue = sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
+            if queue.is_null() {
+                return Err(String::from("the client does not know the partition"));
+            }
+            sys::rd_kafka_queue_forward(queue, self.records.as_ptr());
+            sys::rd_kafka_queue_destroy(queue);
+        }
+        Ok(())
     }
 
     /// Whether a rebalance changes the assignment by differences (else it replaces it).
@@ -112,8 +141,11 @@ pub(super) fn set_first_assignment_delay<C: ClientContext>(host: &Client<C>, wai
 
 impl<C: ConsumerContext> Drop for NativeConsumer<C> {
     fn drop(&mut self) {
-        // SAFETY: our own reference, given back once, before the field `consumer` is dropped.
-        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) }
+        // SAFETY: our own references, given back once, before the field `consumer` is dropped.
+        unsafe {
+            sys::rd_kafka_queue_destroy(self.records.as_ptr());
+            sys::rd_kafka_queue_destroy(self.queue.as_ptr());
+        }
     }
 }
 

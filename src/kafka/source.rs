@@ -14,6 +14,7 @@ mod ends_aside;
 mod error;
 mod flow;
 mod group_offsets;
+mod intake;
 mod member;
 mod slot;
 pub use error::{SourceError, TakeRefused};

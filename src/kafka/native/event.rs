@@ -1,4 +1,4 @@
-//! What the consumer's queue gives out: safe values that borrow from their event.
+//! What the group says: safe values that borrow from their event.
 
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
@@ -12,17 +12,22 @@ use rdkafka::error::RDKafkaErrorCode;
 pub(in crate::kafka) struct Event(pub(super) NonNull<sys::rd_kafka_event_t>);
 
 pub(in crate::kafka) enum Kind<'a> {
-    Record(Record<'a>),
-    EndOfPartition { topic: String, partition: i32, offset: i64 },
     Failure(Failure),
     Assign(Partitions<'a>),
     Revoke(Partitions<'a>),
     CommitAnswered(Result<(), RDKafkaErrorCode>),
-    Log { level: RDKafkaLogLevel, facility: &'a str, text: &'a str },
+    /// A record where none may come: they have a queue of their own.
+    Stray,
+    Log {
+        level: RDKafkaLogLevel,
+        facility: &'a str,
+        text: &'a str,
+    },
     Other,
 }
 
 /// An error that the consumer reports.
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::kafka) struct Failure {
     pub(in crate::kafka) code: RDKafkaErrorCode,
     pub(in crate::kafka) is_fatal: bool,
@@ -36,10 +41,7 @@ impl Event {
         // SAFETY: the event is alive as long as `self`; so is everything that its accessors return, unless said otherwise.
         unsafe {
             match sys::rd_kafka_event_type(event) {
-                sys::RD_KAFKA_EVENT_FETCH => match sys::rd_kafka_event_message_next(event).as_ref() {
-                    Some(message) => Kind::Record(Record(message)),
-                    None => Kind::Other,
-                },
+                sys::RD_KAFKA_EVENT_FETCH => Kind::Stray,
                 sys::RD_KAFKA_EVENT_ERROR => self.failure(),
                 sys::RD_KAFKA_EVENT_REBALANCE => {
                     let list = sys::rd_kafka_event_topic_partition_list(event);
@@ -64,21 +66,18 @@ impl Event {
         let event = self.0.as_ptr();
         // SAFETY: see `kind`; the partition belongs to us and is destroyed here.
         unsafe {
-            let place = sys::rd_kafka_event_topic_partition(event).as_mut().map(|place| {
-                let copy = (text(place.topic).to_owned(), place.partition, place.offset);
+            let partition = sys::rd_kafka_event_topic_partition(event).as_mut().map(|place| {
+                let copy = (text(place.topic).to_owned(), place.partition);
                 sys::rd_kafka_topic_partition_destroy(place);
                 copy
             });
-            match (sys::rd_kafka_event_error(event), place) {
-                (sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF, Some((topic, partition, offset))) => {
-                    Kind::EndOfPartition { topic, partition, offset }
-                }
-                (sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, _) => Kind::Other,
-                (error, place) => Kind::Failure(Failure {
+            match sys::rd_kafka_event_error(event) {
+                sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Kind::Other,
+                error => Kind::Failure(Failure {
                     code: error.into(),
                     is_fatal: sys::rd_kafka_event_error_is_fatal(event) != 0,
                     text: text(sys::rd_kafka_event_error_string(event)).to_owned(),
-                    partition: place.map(|(topic, partition, _)| (topic, partition)),
+                    partition,
                 }),
             }
         }
@@ -102,48 +101,6 @@ impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: ours, destroyed once.
         unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) }
-    }
-}
-
-/// A record, borrowed from its event.
-#[derive(Clone, Copy)]
-pub(in crate::kafka) struct Record<'a>(&'a sys::rd_kafka_message_t);
-
-impl<'a> Record<'a> {
-    /// Tells topics apart without comparing names; the same for a topic as long as the assignment does not change.
-    pub(in crate::kafka) fn topic_id(self) -> usize {
-        self.0.rkt.addr()
-    }
-
-    pub(in crate::kafka) fn topic(self) -> &'a str {
-        // SAFETY: the message keeps its topic alive.
-        unsafe { text(sys::rd_kafka_topic_name(self.0.rkt)) }
-    }
-
-    pub(in crate::kafka) fn partition(self) -> i32 {
-        self.0.partition
-    }
-
-    pub(in crate::kafka) fn offset(self) -> i64 {
-        self.0.offset
-    }
-
-    /// Milliseconds since the epoch.
-    pub(in crate::kafka) fn timestamp(self) -> Option<i64> {
-        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message is alive.
-        let millis = unsafe { sys::rd_kafka_message_timestamp(self.0, &raw mut kind) };
-        (millis != -1).then_some(millis)
-    }
-
-    pub(in crate::kafka) fn key(self) -> Option<&'a [u8]> {
-        // SAFETY: null, or as many bytes as the message says, alive as long as the event.
-        unsafe { bytes(self.0.key.cast(), self.0.key_len) }
-    }
-
-    pub(in crate::kafka) fn payload(self) -> Option<&'a [u8]> {
-        // SAFETY: as above.
-        unsafe { bytes(self.0.payload.cast(), self.0.len) }
     }
 }
 
@@ -193,7 +150,7 @@ pub(super) unsafe fn text<'a>(chars: *const c_char) -> &'a str {
 
 /// # Safety
 /// Null, or `length` bytes that live for `'a`.
-unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
     // SAFETY: by the caller.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start, length) })
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::SourceError;
 use super::member::KafkaSource;
 use super::slot::Slot;
+use super::{SourceError, SourceEvent};
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
 /// The other partitions wait for a restart this long.
@@ -37,16 +37,25 @@ impl KafkaSource {
         }
     }
 
+    /// The records of the slots from this one on go to the queue of records.
+    pub(super) fn forward(&self, first: usize, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        for Slot { partition, .. } in &self.slots.all()[first..] {
+            if let Err(error) = self.native.forward(&partition.topic, partition.partition) {
+                sink(SourceEvent::Error(SourceError::Fatal(format!("{partition} cannot be read in batches: {error}"))));
+            }
+        }
+    }
+
     /// See [`RecordSource::restart`](super::RecordSource::restart).
     pub(super) fn take_anew(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
-        let Some(index) = self.index_of(&partition.topic, partition.partition) else {
+        if self.slots.of(partition).is_none() {
             return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
-        };
+        }
         let next = self.decide_start(partition, Instant::now() + PATIENCE)?;
-        self.seek(partition, next).or_else(|_| self.assign_again(index, next))?;
-        self.slots[index].restart(next);
+        self.seek(partition, next).or_else(|_| self.assign_again(partition, next))?;
+        self.slots.restart(partition, next);
         if !self.paused {
-            self.set_paused(self.slots[index..=index].iter(), Flow::Resume);
+            self.set_paused(self.slots.all().iter().filter(|slot| slot.partition == *partition), Flow::Resume);
         }
         Ok(())
     }
@@ -63,12 +72,12 @@ impl KafkaSource {
     }
 
     /// The client has given up a partition whose log has moved, and does not seek there: it has to be assigned once more.
-    fn assign_again(&self, index: usize, next: NextOffset) -> Result<(), SourceError> {
+    fn assign_again(&self, again: &TopicPartition, next: NextOffset) -> Result<(), SourceError> {
         let consumer = self.native.consumer();
         let cooperative = self.native.is_cooperative();
         let mut list = TopicPartitionList::new();
-        for (at, Slot { partition, next: reached, held, .. }) in self.slots.iter().enumerate() {
-            let offset = match at == index {
+        for Slot { partition, next: reached, held, .. } in self.slots.all() {
+            let offset = match partition == again {
                 true => Offset::Offset(next.0),
                 false if cooperative => continue,
                 false if *held => Offset::End,
@@ -81,6 +90,6 @@ impl KafkaSource {
             true => consumer.incremental_unassign(&list).and_then(|()| consumer.incremental_assign(&list)),
             false => consumer.assign(&list),
         };
-        assigned.map_err(|error| SourceError::no_answer(&self.slots[index].partition, &error))
+        assigned.map_err(|error| SourceError::no_answer(again, &error))
     }
 }

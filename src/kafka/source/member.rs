@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::Consumer;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use rustc_hash::FxHashMap;
 
 use super::ends_aside::EndsAside;
 use super::flow::Flow;
 use super::group_offsets::GroupOffsets;
-use super::slot::Slot;
+use super::intake::{Given, Intake};
+use super::slot::Slots;
 use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
-use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions, Record};
+use crate::kafka::native::{AT_THE_END, Failure, Item, Kind, NativeConsumer, Partitions};
 use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
@@ -24,6 +24,10 @@ use crate::settings::KafkaSettings;
 
 /// How long an assignment may wait for the brokers, for all its partitions together.
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often records are forwarded to their queue once more. The client ends a forward when it stops to fetch a partition, and where a
+/// partition is assigned again at once, that is some time after it was forwarded.
+const FORWARD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A member of a consumer group.
 pub struct KafkaSource {
@@ -33,11 +37,10 @@ pub struct KafkaSource {
     take: TakePartition,
     needed: NeededOffsets,
     offsets: GroupOffsets,
-    pub(super) slots: Vec<Slot>,
-    /// By topic and number as librdkafka tells them; emptied when the assignment changes.
-    by_id: FxHashMap<(usize, i32), usize>,
-    last: Option<((usize, i32), usize)>,
+    pub(super) slots: Slots,
     pub(super) paused: bool,
+    intake: Intake,
+    forward_due: Instant,
 }
 
 impl KafkaSource {
@@ -58,10 +61,10 @@ impl KafkaSource {
             take,
             needed: NeededOffsets::default(),
             offsets: GroupOffsets::default(),
-            slots: Vec::new(),
-            by_id: FxHashMap::default(),
-            last: None,
+            slots: Slots::default(),
             paused: false,
+            intake: Intake::default(),
+            forward_due: Instant::now(),
         })
     }
 
@@ -70,56 +73,11 @@ impl KafkaSource {
         self.needed.clone()
     }
 
-    fn on_record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        let id = (record.topic_id(), record.partition());
-        let index = match self.last {
-            Some((last, index)) if last == id => index,
-            _ => match self.find(id, record.topic()) {
-                Some(index) => index,
-                None => return,
-            },
-        };
-        let slot = &mut self.slots[index];
-        if !slot.takes(record.offset()) {
-            return;
-        }
-        sink(SourceEvent::Record {
-            partition: &slot.partition,
-            offset: record.offset(),
-            timestamp: record.timestamp().map(|millis| EventTime::from_micros(millis.saturating_mul(1000))),
-            key: record.key(),
-            payload: record.payload().unwrap_or_default(),
-        });
-    }
-
-    fn find(&mut self, id: (usize, i32), topic: &str) -> Option<usize> {
-        let index = match self.by_id.get(&id) {
-            Some(index) => *index,
-            None => {
-                let index = self.index_of(topic, id.1)?;
-                self.by_id.insert(id, index);
-                index
-            }
-        };
-        self.last = Some((id, index));
-        Some(index)
-    }
-
-    pub(super) fn index_of(&self, topic: &str, number: i32) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.partition.partition == number && &*slot.partition.topic == topic)
-    }
-
-    fn forget_ids(&mut self) {
-        self.by_id.clear();
-        self.last = None;
-    }
-
     fn on_assign(&mut self, mut list: Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        self.forget_ids();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
         tracing::info!(partitions = partitions.len(), "assigned by the group");
-        let first = self.slots.len();
+        let first = self.slots.all().len();
         for (index, partition) in partitions.into_iter().enumerate() {
             let (next, held) = match self.decide_start(&partition, deadline) {
                 Ok(next) => {
@@ -133,13 +91,14 @@ impl KafkaSource {
                     (NextOffset(0), true)
                 }
             };
-            self.slots.push(Slot { partition, next, held, back_from: None });
+            self.slots.add(partition, next, held);
         }
+        self.forward(first, sink);
         if let Err(error) = self.native.assign(&list) {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the assignment was refused: {error}"))));
         }
         // A pause outlives an assignment inside librdkafka: say again for each what is meant now.
-        let new = &self.slots[first..];
+        let new = &self.slots.all()[first..];
         self.set_paused(new.iter().filter(|slot| self.paused || slot.held), Flow::Pause);
         self.set_paused(new.iter().filter(|slot| !self.paused && !slot.held), Flow::Resume);
     }
@@ -162,10 +121,8 @@ impl KafkaSource {
     }
 
     fn on_revoke(&mut self, list: &Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        self.forget_ids();
         for (topic, number) in list.iter() {
-            if let Some(index) = self.index_of(topic, number) {
-                let slot = self.slots.swap_remove(index);
+            if let Some(slot) = self.slots.remove(topic, number) {
                 self.needed.forget(&slot.partition);
                 self.offsets.forget(&slot.partition);
                 sink(SourceEvent::Revoked(slot.partition));
@@ -176,23 +133,9 @@ impl KafkaSource {
         }
     }
 
-    fn on_end(&mut self, topic: &str, number: i32, offset: i64, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        let Some(slot) = self.index_of(topic, number).map(|index| &mut self.slots[index]) else { return };
-        if slot.held || offset < slot.next.0 {
-            return;
-        }
-        // What had been read before is no longer there.
-        if slot.back_from.is_some() {
-            slot.held = true;
-            let (partition, next) = (slot.partition.clone(), slot.next);
-            return sink(SourceEvent::Error(SourceError::LogMoved { partition, next }));
-        }
-        sink(SourceEvent::EndOfPartition(&slot.partition, NextOffset(offset)));
-    }
-
     fn on_failure(&mut self, failure: Failure, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        let index = failure.partition.as_ref().and_then(|(topic, number)| self.index_of(topic, *number));
-        let slot = index.map(|index| &mut self.slots[index]);
+        let place = failure.partition.as_ref();
+        let slot = place.and_then(|(topic, number)| self.slots.find(topic, *number));
         let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
         let error = SourceError::classify(failure, next);
         if let (Some(slot), true) = (slot, error.ends_partition()) {
@@ -226,18 +169,23 @@ impl RecordSource for KafkaSource {
     }
 
     fn poll(&mut self, max: usize, timeout: Duration, sink: &mut dyn FnMut(SourceEvent<'_>)) {
-        if let Some(due) = self.offsets.due(Instant::now())
+        let now = Instant::now();
+        if let Some(due) = self.offsets.due(now)
             && !commit(&self.native, &due)
         {
             self.offsets.answered();
         }
-        let mut wait = timeout;
-        for _ in 0..max {
-            let Some(event) = self.native.poll(wait) else { return };
-            wait = Duration::ZERO;
+        if now >= self.forward_due {
+            self.forward_due = now + FORWARD_AGAIN;
+            self.forward(0, sink);
+        }
+        // Without partitions only the group can have something to say.
+        let mut wait = if self.slots.all().is_empty() { timeout } else { Duration::ZERO };
+        let mut given = 0;
+        while given < max {
+            let Some(event) = self.native.poll(wait) else { break };
+            (given, wait) = (given + 1, Duration::ZERO);
             match event.kind() {
-                Kind::Record(record) => self.on_record(record, sink),
-                Kind::EndOfPartition { topic, partition, offset } => self.on_end(&topic, partition, offset, sink),
                 Kind::Assign(list) => self.on_assign(list, sink),
                 Kind::Revoke(list) => self.on_revoke(&list, sink),
                 Kind::Failure(failure) => self.on_failure(failure, sink),
@@ -247,26 +195,77 @@ impl RecordSource for KafkaSource {
                         tracing::warn!(%error, "the group did not take the offsets (lag monitors only)");
                     }
                 }
+                Kind::Stray => {
+                    let reason = String::from("the client gave a record past the queue of records");
+                    sink(SourceEvent::Error(SourceError::Fatal(reason)));
+                }
                 Kind::Log { level, facility, text } => self.native.consumer().context().log(level, facility, text),
                 Kind::Other => {}
+            }
+        }
+        if self.intake.is_empty() {
+            self.intake.clear();
+            let wait = if given > 0 || self.slots.all().is_empty() { Duration::ZERO } else { timeout };
+            let (intake, slots) = (&mut self.intake, &mut self.slots);
+            self.native.take_all(wait, |item| match item {
+                Item::Record(record) => {
+                    if let Some(slot) = slots.id_of(record) {
+                        let payload = record.payload().unwrap_or_default();
+                        intake.add_record(slot, record.offset(), record.timestamp(), record.key(), payload);
+                    }
+                }
+                Item::EndOfPartition(end) => {
+                    if let Some(slot) = slots.id_of(end) {
+                        intake.add_end(slot, end.offset());
+                    }
+                }
+                Item::Failure(failure) => intake.add_failure(failure),
+            });
+        }
+        // During a pause what was taken before it waits.
+        while given < max && !self.paused {
+            let Some(next) = self.intake.pop() else { return };
+            given += 1;
+            match next {
+                Given::Failure(failure) => self.on_failure(failure, sink),
+                Given::Record { slot, offset, timestamp, key, payload } => {
+                    let Some(slot) = self.slots.get(slot) else { continue };
+                    if !slot.takes(offset) {
+                        continue;
+                    }
+                    sink(SourceEvent::Record {
+                        partition: &slot.partition,
+                        offset,
+                        timestamp: timestamp.map(|millis| EventTime::from_micros(millis.saturating_mul(1000))),
+                        key,
+                        payload,
+                    });
+                }
+                Given::EndOfPartition { slot, offset } => {
+                    let Some(slot) = self.slots.get(slot) else { continue };
+                    if let Some(event) = slot.ended(NextOffset(offset)) {
+                        sink(event);
+                    }
+                }
             }
         }
     }
 
     fn pause(&mut self) {
         self.paused = true;
-        self.set_paused(self.slots.iter(), Flow::Pause);
+        self.set_paused(self.slots.all().iter(), Flow::Pause);
     }
 
     fn resume(&mut self) {
         self.paused = false;
-        self.set_paused(self.slots.iter().filter(|slot| !slot.held), Flow::Resume);
+        self.set_paused(self.slots.all().iter().filter(|slot| !slot.held), Flow::Resume);
     }
 
     fn hold(&mut self, partition: &TopicPartition) {
-        if let Some(index) = self.index_of(&partition.topic, partition.partition) {
-            self.slots[index].held = true;
-            self.set_paused(self.slots[index..=index].iter(), Flow::Pause);
+        if let Some(slot) = self.slots.of(partition) {
+            slot.held = true;
+            let id = slot.id;
+            self.set_paused(self.slots.all().iter().filter(|slot| slot.id == id), Flow::Pause);
         }
     }
 
@@ -275,7 +274,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn commit_async(&mut self, partition: &TopicPartition, next: NextOffset) {
-        if self.index_of(&partition.topic, partition.partition).is_some() {
+        if self.slots.of(partition).is_some() {
             self.needed.set(partition, next);
             self.offsets.set(partition, next);
         }

@@ -1,9 +1,15 @@
 //! Which records of a partition are given, and which are left over from an old assignment or position.
 
+use rustc_hash::FxHashMap;
+
+use super::intake::SlotId;
+use super::{SourceError, SourceEvent};
+use crate::kafka::native::Record;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
 /// A partition as this member reads it.
 pub(super) struct Slot {
+    pub id: SlotId,
     pub partition: TopicPartition,
     /// The offset to be read next, or a later one if the log has no record there.
     pub next: NextOffset,
@@ -25,6 +31,20 @@ impl Slot {
         true
     }
 
+    /// The log has no more than this, as of when it was looked at: what to tell, if anything.
+    pub fn ended(&mut self, end: NextOffset) -> Option<SourceEvent<'_>> {
+        if self.held || end < self.next {
+            return None;
+        }
+        // What had been read before is no longer there.
+        if self.back_from.is_some() {
+            self.held = true;
+            let (partition, next) = (self.partition.clone(), self.next);
+            return Some(SourceEvent::Error(SourceError::LogMoved { partition, next }));
+        }
+        Some(SourceEvent::EndOfPartition(&self.partition, end))
+    }
+
     /// Goes on here, perhaps back.
     pub fn restart(&mut self, next: NextOffset) {
         let newest = self.back_from.map_or(self.next, |from| from.max(self.next));
@@ -34,12 +54,98 @@ impl Slot {
     }
 }
 
+/// All partitions of the assignment.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// By ascending id.
+    all: Vec<Slot>,
+    newest: u64,
+    /// By topic and number as librdkafka tells them; emptied when the assignment changes.
+    ids: FxHashMap<(usize, i32), SlotId>,
+    /// Records come in runs of one partition: the one that was asked for last, by either.
+    last_id: Option<((usize, i32), SlotId)>,
+    last_index: usize,
+}
+
+impl Slots {
+    pub fn all(&self) -> &[Slot] {
+        &self.all
+    }
+
+    pub fn add(&mut self, partition: TopicPartition, next: NextOffset, held: bool) {
+        self.forget_ids();
+        self.newest += 1;
+        self.all.push(Slot { id: SlotId(self.newest), partition, next, held, back_from: None });
+    }
+
+    pub fn remove(&mut self, topic: &str, number: i32) -> Option<Slot> {
+        self.forget_ids();
+        let index = self.index(topic, number)?;
+        Some(self.all.remove(index))
+    }
+
+    /// Goes on there; what was taken from the client before is left over.
+    pub fn restart(&mut self, partition: &TopicPartition, next: NextOffset) {
+        if let Some(mut slot) = self.remove(&partition.topic, partition.partition) {
+            slot.restart(next);
+            self.newest += 1;
+            slot.id = SlotId(self.newest);
+            self.all.push(slot);
+        }
+    }
+
+    pub fn find(&mut self, topic: &str, number: i32) -> Option<&mut Slot> {
+        let index = self.index(topic, number)?;
+        self.all.get_mut(index)
+    }
+
+    pub fn of(&mut self, partition: &TopicPartition) -> Option<&mut Slot> {
+        self.find(&partition.topic, partition.partition)
+    }
+
+    pub fn get(&mut self, id: SlotId) -> Option<&mut Slot> {
+        if self.all.get(self.last_index).is_none_or(|slot| slot.id != id) {
+            self.last_index = self.all.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        }
+        self.all.get_mut(self.last_index)
+    }
+
+    pub fn id_of(&mut self, record: Record<'_>) -> Option<SlotId> {
+        let place = (record.topic_id(), record.partition());
+        if let Some((_, id)) = self.last_id.filter(|(last, _)| *last == place) {
+            return Some(id);
+        }
+        let id = match self.ids.get(&place) {
+            Some(id) => *id,
+            None => self.find(record.topic(), record.partition())?.id,
+        };
+        self.ids.insert(place, id);
+        self.last_id = Some((place, id));
+        Some(id)
+    }
+
+    fn index(&self, topic: &str, number: i32) -> Option<usize> {
+        self.all.iter().position(|slot| slot.partition.partition == number && &*slot.partition.topic == topic)
+    }
+
+    fn forget_ids(&mut self) {
+        self.ids.clear();
+        self.last_id = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn slot(next: i64) -> Slot {
-        Slot { partition: TopicPartition::new("t", 0), next: NextOffset(next), held: false, back_from: None }
+        Slot {
+            id: SlotId(1),
+            partition: TopicPartition::new("t", 0),
+            next: NextOffset(next),
+            held: false,
+            back_from: None,
+        }
     }
 
     /// Which of these records are given.
