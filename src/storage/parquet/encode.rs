@@ -3,17 +3,15 @@
 //! parquet2 leaves out `column_orders`, without which readers may not trust any minimum or maximum, and always writes page
 //! indexes, which nobody needs for one page a column: both are mended by writing the footer anew.
 
-use arrow2::chunk::Chunk;
 use arrow2::datatypes::Schema;
-use arrow2::io::parquet::write::{
-    CompressionOptions, Encoding, Version, WriteOptions, row_group_iter, to_parquet_schema,
-};
+use arrow2::io::parquet::write::{CompressionOptions, Version, WriteOptions, to_parquet_schema};
 use parquet_format_safe::thrift::protocol::TCompactOutputProtocol;
 use parquet_format_safe::{ColumnOrder, FileMetaData, SchemaElement, TypeDefinedOrder};
 use parquet2::schema::types::ParquetType;
-use parquet2::write::FileWriter;
+use parquet2::write::{DynIter, FileWriter};
 
-use super::columns::{Column, Table};
+use super::columns::Table;
+use super::compress::{Pages, unwritable};
 use super::footer::{self, Labels, MAGIC};
 use super::{MAX_ROWS, Unwritable, most_rows};
 use crate::settings::Compression;
@@ -50,9 +48,10 @@ fn write_pages(table: &Table, compression: Compression) -> Result<(Vec<u8>, File
     };
     let (mut writer, fields) = file_writer(&table.schema)?;
     if table.rows() > 0 {
-        let chunk = Chunk::new(table.columns.iter().map(Column::to_array).collect());
-        let encodings = vec![vec![Encoding::Plain]; table.columns.len()];
-        writer.write(row_group_iter(chunk, encodings, fields, options)).map_err(unwritable)?;
+        let columns =
+            table.columns.iter().zip(fields).map(|(column, field)| Pages::of(column.to_array(), field, options));
+        let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+        writer.write(DynIter::new(columns.into_iter().map(Ok))).map_err(unwritable)?;
     }
     writer.end(None).map_err(unwritable)?;
     Ok(writer.into_inner_and_metadata())
@@ -96,8 +95,4 @@ pub(super) fn append_footer(file: &mut Vec<u8>, metadata: &FileMetaData) -> Resu
     file.extend(length.to_le_bytes());
     file.extend(MAGIC);
     Ok(())
-}
-
-fn unwritable(error: impl std::fmt::Display) -> Unwritable {
-    Unwritable(error.to_string())
 }

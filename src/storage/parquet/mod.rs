@@ -8,6 +8,7 @@
 //! read is checked first, and no more is allocated than the file's size accounts for (module `decode`).
 
 mod columns;
+mod compress;
 mod decode;
 mod encode;
 mod footer;
