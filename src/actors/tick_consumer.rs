@@ -35,7 +35,7 @@ use state::ConsumerState;
 pub use state::TakenPartition;
 
 /// Records a slice reads at most: some milliseconds of work.
-const SLICE: usize = 4_096;
+const SLICE: usize = 16_384;
 /// How long a slice waits for its first record.
 const SLICE_WAIT: Duration = Duration::from_millis(5);
 /// Pause after a slice that could do nothing.

@@ -75,10 +75,10 @@ pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         .set("fetch.queue.backoff.ms", "2")
         // A fetch that waits for records holds up every other question to that broker.
         .set("fetch.wait.max.ms", "100")
-        // Both bound the one queue of the consumer, however many partitions it has.
-        .set("queued.min.messages", "100000")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("fetch.max.bytes", "16777216");
+        // Both bound the one queue of the consumer, however many partitions it has. As much again is on its way through the source.
+        .set("queued.min.messages", "30000")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.max.bytes", "2097152");
     apply(&mut config, settings, ClientScope::Consumer);
     config
 }

@@ -77,7 +77,7 @@ async fn many_records_that_close_nothing_are_a_barrier_too() {
 #[actix::test]
 async fn reading_waits_when_a_barrier_stays_unanswered() {
     let mut setup = Setup::new().await;
-    (0..60_000).for_each(|offset| setup.tick(offset, 1));
+    (0..100_000).for_each(|offset| setup.tick(offset, 1));
     let barrier = setup.barrier().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let read = setup.ticks().await.len() as u64;
