@@ -19,11 +19,11 @@ const JOINED_BY_NOW: Duration = Duration::from_secs(20);
 /// Up to which offset the lake holds a partition, features included; `None` when that cannot be told now.
 pub type HeldUpTo = Box<dyn Fn(&TopicPartition) -> Option<NextOffset> + Send>;
 
-/// Where a drain to the end ends, in every partition of the stocks.
+/// Where a drain to the end ends, in every partition of the stocks, and in those that are ours.
 pub struct Ends {
     held: HeldUpTo,
     ends: BTreeMap<TopicPartition, NextOffset>,
-    /// The ends of all partitions of this many stocks are known.
+    /// So many partitions were asked for, and all their ends are known.
     known: usize,
     began: Option<Instant>,
     look_due: Option<Instant>,
@@ -34,17 +34,18 @@ impl Ends {
         Self { held, ends: BTreeMap::new(), known: 0, began: None, look_due: None }
     }
 
-    /// Asks for the ends that are not known yet, of the partitions of all stocks; to be called until a broker has answered for each.
+    /// Asks for the ends that are not known yet, of the partitions of all stocks and of our own, which may have none; there are `count`,
+    /// some named more than once. To be called until a broker has answered for each.
     ///
     /// All at once, ours or not, and in an order that is the same in every process: two that begin at the same time while the log
     /// goes on must not each wait for an end that only it has seen.
     pub fn ask<'p>(
         &mut self,
-        partitions: impl ExactSizeIterator<Item = &'p TopicPartition>,
+        count: usize,
+        partitions: impl Iterator<Item = &'p TopicPartition>,
         mut log_end: impl FnMut(&TopicPartition) -> Option<NextOffset>,
     ) {
-        let stocks = partitions.len();
-        if self.known == stocks {
+        if self.known == count {
             return;
         }
         for partition in partitions.collect::<BTreeSet<_>>() {
@@ -53,7 +54,7 @@ impl Ends {
                 self.ends.insert(partition.clone(), end);
             }
         }
-        self.known = stocks;
+        self.known = count;
     }
 
     /// The end that a partition had when it was asked for.
@@ -139,7 +140,7 @@ mod tests {
             let held = Arc::new(Mutex::new(None));
             let told = held.clone();
             let mut ends = Ends::new(Box::new(move |_| *told.lock().unwrap()));
-            ends.ask([partition(0), partition(1)].iter(), |_| end.map(NextOffset));
+            ends.ask(2, [partition(0), partition(1)].iter(), |_| end.map(NextOffset));
             Self { ends, held, now: Instant::now() }
         }
 
@@ -157,9 +158,9 @@ mod tests {
     fn the_ends_stay_what_they_were_when_first_asked() {
         let mut setup = Setup::new(Some(7));
         let all = [partition(0), partition(1), partition(2)];
-        setup.ends.ask(all.iter(), |_| Some(NextOffset(9)));
+        setup.ends.ask(all.len(), all.iter(), |_| Some(NextOffset(9)));
         assert_eq!(all.each_ref().map(|partition| setup.ends.of(partition).unwrap().0), [7, 7, 9]);
-        setup.ends.ask(all.iter(), |_| panic!("all are known"));
+        setup.ends.ask(all.len(), all.iter(), |_| panic!("all are known"));
     }
 
     #[test]

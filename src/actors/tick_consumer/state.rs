@@ -196,7 +196,9 @@ impl ConsumerState {
     fn find_ends(&mut self, source: &mut dyn RecordSource) {
         let Some(drain) = self.draining else { return };
         if drain.read == ReadUntil::End {
-            self.params.ends.ask(self.stocks.values(), |partition| match source.log_end(partition, LOG_END_PATIENCE) {
+            let count = self.stocks.len() + self.owned.len();
+            let partitions = self.stocks.values().chain(self.owned.iter().map(|owned| &owned.partition));
+            self.params.ends.ask(count, partitions, |partition| match source.log_end(partition, LOG_END_PATIENCE) {
                 Ok(end) => Some(end),
                 Err(error) => {
                     if self.seldom.may_say("no end", Instant::now()) {

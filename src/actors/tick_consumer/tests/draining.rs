@@ -54,6 +54,16 @@ async fn a_consumer_with_nothing_new_is_drained_at_once() {
 }
 
 #[actix::test]
+async fn a_partition_without_a_stock_has_an_end_too() {
+    let mut setup = Setup::new().await;
+    setup.script().log_end = Some(NextOffset(0));
+    setup.script().events.push_front(Given::Assigned(TopicPartition::new("stock_ticks", 7)));
+    all_done().await;
+    setup.drain(OpenWindows::Close, ReadUntil::End);
+    setup.drained.next().await;
+}
+
+#[actix::test]
 async fn a_drain_to_the_end_waits_for_partitions_that_are_still_to_come() {
     let mut setup = Setup::unassigned(genesis(), COMMIT_EVERY);
     setup.follow(&["AAPL"], []);
