@@ -22,7 +22,7 @@ mod core_pass;
 mod work;
 
 use core_pass::{core_pass, cursor, records, rules, window};
-use work::Work;
+use work::{Universe, Work};
 
 /// The program's own.
 #[global_allocator]
@@ -38,7 +38,7 @@ fn main() {
 /// A payload to a tick.
 #[divan::bench]
 fn decode_payload(bencher: Bencher<'_, '_>) {
-    let payloads = Work::of_one_partition(Layout::PerStock, 0).payloads(TICKS);
+    let payloads = Work::of_one_partition(Universe::of(Layout::PerStock), 0).payloads(TICKS);
     bencher
         .counter(ItemsCount::new(TICKS))
         .bench(|| payloads.iter().filter_map(|payload| decode(payload).ok()).map(|tick| tick.price).sum::<f64>());
@@ -47,7 +47,7 @@ fn decode_payload(bencher: Bencher<'_, '_>) {
 /// A record to its verdict: decoded, its stock found, judged against the watermark.
 #[divan::bench(args = LAYOUTS)]
 fn judge(bencher: Bencher<'_, '_>, layout: Layout) {
-    let mut work = Work::of_one_partition(layout, 0);
+    let mut work = Work::of_one_partition(Universe::of(layout), 0);
     let payloads = work.payloads(TICKS);
     bencher.counter(ItemsCount::new(TICKS)).with_inputs(|| cursor(&work.symbols)).bench_refs(|cursor| {
         records(&payloads).filter(|record| matches!(cursor.read(*record), Verdict::Tick(..))).count()
@@ -57,7 +57,7 @@ fn judge(bencher: Bencher<'_, '_>, layout: Layout) {
 /// Ticks of one stock into its windows, 60 a bar, and the windows closed two bars behind.
 #[divan::bench]
 fn fold(bencher: Bencher<'_, '_>) {
-    let mut work = Work::of_one_partition(Layout::PerStock, 0);
+    let mut work = Work::of_one_partition(Universe::of(Layout::PerStock), 0);
     let payloads = work.payloads(TICKS);
     let mut cursor = cursor(&work.symbols);
     let ticks: Vec<Tick> = records(&payloads)
@@ -82,14 +82,14 @@ fn fold(bencher: Bencher<'_, '_>) {
 /// Everything between the client and the disk: judge, collect by stock, fold, close.
 #[divan::bench(args = LAYOUTS)]
 fn whole_core(bencher: Bencher<'_, '_>, layout: Layout) {
-    let mut work = Work::of_one_partition(layout, 0);
+    let mut work = Work::of_one_partition(Universe::of(layout), 0);
     let payloads = work.payloads(TICKS);
     bencher.counter(ItemsCount::new(TICKS)).bench(|| core_pass(&work.symbols, &payloads));
 }
 
 /// The first `rows` bars of a partition of the layout `keyed`, sorted as a file has them.
 fn commit_of(rows: usize) -> Commit {
-    let mut work = Work::of_one_partition(Layout::Keyed, 0);
+    let mut work = Work::of_one_partition(Universe::of(Layout::Keyed), 0);
     // Sixty ticks a bar, and three bars a stock that are not closed yet.
     let payloads = work.payloads(60 * (rows + 4 * work.symbols.len()));
     let closed = core_pass(&work.symbols, &payloads);

@@ -26,6 +26,7 @@ use support::cargo_args::CargoArgs;
 use support::contest::contest;
 use support::filled_topics::Broker;
 use support::replayed_file::replay;
+use support::work::Universe;
 
 /// Few enough for the embedded broker to keep all of them.
 const SMOKE_TICKS: usize = 40_000;
@@ -39,6 +40,9 @@ struct Options {
     ticks: usize,
     #[arg(long, value_enum, default_value = "per_stock")]
     layout: LayoutName,
+    /// [default: 4 in `per_stock`, 1,000 in `keyed`]
+    #[arg(long)]
+    stocks: Option<usize>,
     /// Rounds
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -70,6 +74,7 @@ fn main() -> Result<()> {
         LayoutName::PerStock => Layout::PerStock,
         LayoutName::Keyed => Layout::Keyed,
     };
+    let universe = Universe { stocks: options.stocks.unwrap_or(Universe::of(layout).stocks), layout };
     let figures = match options.broker {
         Some(broker) if !options.bare_loop.is_empty() => {
             let result = bare_loop(&broker, &options.group, &options.bare_loop, options.ticks)?;
@@ -77,7 +82,7 @@ fn main() -> Result<()> {
             return Ok(());
         }
         Some(broker) => {
-            let contest = contest(&Broker::Cluster(broker), layout, options.ticks, options.runs)?;
+            let contest = contest(&Broker::Cluster(broker), universe, options.ticks, options.runs)?;
             contest.print();
             json!({ "contest": contest })
         }
@@ -100,7 +105,7 @@ fn smoke() -> Result<Value> {
     let broker = Broker::Embedded(EmbeddedBroker::start()?);
     let mut figures = Vec::new();
     for layout in [Layout::PerStock, Layout::Keyed] {
-        let contest = contest(&broker, layout, SMOKE_TICKS, 1)?;
+        let contest = contest(&broker, Universe::of(layout), SMOKE_TICKS, 1)?;
         contest.print();
         let replays = replay(layout, SMOKE_TICKS, 1)?;
         replays.print();

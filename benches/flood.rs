@@ -25,6 +25,7 @@ use support::filled_topics::{Broker, Content, FilledTopics};
 use support::log_moments::moment_of;
 use support::process::measure;
 use support::spread::{Spread, print_heading, print_row};
+use support::work::Universe;
 
 /// Few enough for the embedded broker to keep all of them, and as many bad ones.
 const SMOKE_TICKS: usize = 20_000;
@@ -81,7 +82,7 @@ impl Figures {
     fn measure(broker: &Broker, ticks: usize, bad_per_tick: usize, runs: usize) -> Result<Self> {
         let mut figures = Self { ticks, bad_per_tick, ..Self::default() };
         let (alone_dir, flooded_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        let content = |bad_per_tick| Content { layout: Layout::PerStock, ticks, bad_per_tick };
+        let content = |bad_per_tick| Content { universe: Universe::of(Layout::PerStock), ticks, bad_per_tick };
         let alone = FilledTopics::fill_with(broker, content(0), alone_dir.path())?;
         let flooded = FilledTopics::fill_with(broker, content(bad_per_tick), flooded_dir.path())?;
         for round in 0..runs {

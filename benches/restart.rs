@@ -27,6 +27,7 @@ use support::filled_topics::{Broker, FilledTopics};
 use support::log_moments::{last_moment_of, moment_of};
 use support::process::measure;
 use support::spread::{Spread, print_heading, print_row};
+use support::work::Universe;
 
 /// Few: reading them must not hide the start.
 const TICKS: usize = 8_000;
@@ -60,7 +61,7 @@ fn main() -> Result<()> {
     let (days, runs) = if options.cargo.is_smoke() { (2, 1) } else { (options.days, options.runs) };
     let dir = tempfile::tempdir()?;
     let broker = Broker::Embedded(EmbeddedBroker::start()?);
-    let topics = FilledTopics::fill(&broker, Layout::Keyed, TICKS, dir.path())?;
+    let topics = FilledTopics::fill(&broker, Universe::of(Layout::Keyed), TICKS, dir.path())?;
     let (year, empty) = (dir.path().join("year"), dir.path().join("empty"));
     let began = Instant::now();
     let made = make_lake(&year, &group_of(&year), &topics, Shape { days })?;

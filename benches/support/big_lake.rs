@@ -14,7 +14,7 @@ use stockstream::settings::Settings;
 use stockstream::storage::{FeatureFlow, Lake, LakeIdentity, Sharing, StorageError};
 
 use super::filled_topics::FilledTopics;
-use super::work::{FIRST_TICK_SECS, KEYED_PARTITIONS, Work};
+use super::work::{FIRST_TICK_SECS, KEYED_PARTITIONS, Universe, Work};
 
 /// Windows of a trading day of 6.5 hours.
 const WINDOWS_A_DAY: i64 = 78;
@@ -75,7 +75,7 @@ fn fill_partition(
         Ok::<_, StorageError>(newest.unwrap_or_else(|| Checkpoint::genesis(rules, cluster)))
     })?;
     let mut features = FeatureFlow::restore(lake, &partition)?;
-    let mut symbols = Work::of_one_partition(settings.kafka.layout, index).symbols;
+    let mut symbols = Work::of_one_partition(Universe::of(settings.kafka.layout), index).symbols;
     symbols.sort();
     for day in (1..=i64::from(shape.days)).rev() {
         let opening = FIRST_TICK_SECS * 1_000_000 - day * MICROS_PER_DAY + OPENING_SECS * 1_000_000;

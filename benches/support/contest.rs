@@ -8,12 +8,11 @@ use serde::Serialize;
 
 use super::bare_loop::BareResult;
 use super::core_pass::core_pass;
-use super::filled_topics::{Broker, FilledTopics, layout_name};
+use super::filled_topics::{Broker, FilledTopics};
 use super::log_moments::{field_of, moment_of};
 use super::process::{measure, thread_cpu_seconds};
 use super::spread::{Spread, print_heading, print_row};
-use super::work::Work;
-use stockstream::settings::Layout;
+use super::work::{Universe, Work, layout_name};
 
 /// Ticks of a pass that measures the core alone, and passes a round.
 const CORE_TICKS: usize = 500_000;
@@ -31,6 +30,7 @@ struct Lane {
 #[derive(Debug, Default, Serialize)]
 pub struct Contest {
     layout: &'static str,
+    stocks: usize,
     ticks: usize,
     bare: Lane,
     /// Until every bar that can be closed is committed.
@@ -51,16 +51,17 @@ pub struct Contest {
 ///
 /// # Errors
 /// When anything fails, or the program loses a tick.
-pub fn contest(broker: &Broker, layout: Layout, ticks: usize, rounds: usize) -> Result<Contest> {
+pub fn contest(broker: &Broker, universe: Universe, ticks: usize, rounds: usize) -> Result<Contest> {
     let dir = tempfile::tempdir()?;
-    let topics = FilledTopics::fill(broker, layout, ticks, dir.path())?;
-    let mut contest = Contest { layout: layout_name(layout), ticks, ..Contest::default() };
-    let one_partition = Work::of_one_partition(layout, 0).payloads(CORE_TICKS.min(ticks));
+    let topics = FilledTopics::fill(broker, universe, ticks, dir.path())?;
+    let (layout, stocks) = (layout_name(universe.layout), universe.stocks);
+    let mut contest = Contest { layout, stocks, ticks, ..Contest::default() };
+    let one_partition = Work::of_one_partition(universe, 0).payloads(CORE_TICKS.min(ticks));
     for round in 0..rounds {
         contest.read_bare(broker, &topics, round)?;
         contest.read_with_system(&topics, &dir.path().join(format!("lake-{round}")), round)?;
         contest.read_without_commits(&topics, &dir.path().join(format!("empty-{round}")), round)?;
-        let symbols = Work::of_one_partition(layout, 0).symbols;
+        let symbols = Work::of_one_partition(universe, 0).symbols;
         let before = thread_cpu_seconds()?;
         for _ in 0..CORE_PASSES {
             std::hint::black_box(core_pass(&symbols, &one_partition));
@@ -115,7 +116,7 @@ impl Contest {
     pub fn print(&self) {
         let per_second = self.system.million_ticks_per_second.over(&self.bare.million_ticks_per_second);
         let cpu = self.system.cpu_seconds_per_million.over(&self.bare.cpu_seconds_per_million);
-        print_heading(&format!("{}, {} ticks, {} bars", self.layout, self.ticks, self.bars));
+        print_heading(&format!("{}, {} stocks, {} ticks, {} bars", self.layout, self.stocks, self.ticks, self.bars));
         let lanes = [("poll loop", &self.bare), ("stockstream", &self.system), ("no commits", &self.uncommitted)];
         for (name, lane) in lanes {
             print_row(&format!("{name}: million ticks a second"), &lane.million_ticks_per_second);

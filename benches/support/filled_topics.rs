@@ -15,7 +15,7 @@ use stockstream::kafka::publisher::{Outgoing, Publish, PublishRefused, Publisher
 use stockstream::kafka::topics::{Topics, topic_of};
 use stockstream::settings::{Layout, Settings, Sources, load};
 
-use super::work::{KEYED_PARTITIONS, Work};
+use super::work::{KEYED_PARTITIONS, Universe, Work, layout_name};
 
 /// How long the broker may take to acknowledge the last ticks.
 const FLUSH: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ impl Broker {
 /// What topics are filled with.
 #[derive(Clone, Copy)]
 pub struct Content {
-    pub layout: Layout,
+    pub universe: Universe,
     pub ticks: usize,
     /// Malformed records behind each tick.
     pub bad_per_tick: usize,
@@ -62,8 +62,8 @@ impl<'a> FilledTopics<'a> {
     ///
     /// # Errors
     /// When the broker refuses or does not answer.
-    pub fn fill(broker: &'a Broker, layout: Layout, ticks: usize, dir: &Path) -> Result<Self> {
-        Self::fill_with(broker, Content { layout, ticks, bad_per_tick: 0 }, dir)
+    pub fn fill(broker: &'a Broker, universe: Universe, ticks: usize, dir: &Path) -> Result<Self> {
+        Self::fill_with(broker, Content { universe, ticks, bad_per_tick: 0 }, dir)
     }
 
     /// The same with bad records among the ticks.
@@ -71,8 +71,8 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker refuses or does not answer.
     pub fn fill_with(broker: &'a Broker, content: Content, dir: &Path) -> Result<Self> {
-        let Content { layout, ticks, bad_per_tick } = content;
-        let mut work = Work::new(layout);
+        let Content { universe, ticks, bad_per_tick } = content;
+        let mut work = Work::new(universe);
         let settings_file = dir.join("settings.toml");
         let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
         std::fs::write(&settings_file, settings_text(broker.address(), &run, &work))?;
@@ -86,7 +86,7 @@ impl<'a> FilledTopics<'a> {
         let mut buffer = Vec::new();
         for _ in 0..ticks {
             let line = work.next_line(&mut buffer);
-            let (topic, partition) = match layout {
+            let (topic, partition) = match universe.layout {
                 Layout::PerStock => (topic_of(kafka, line.symbol), Some(0)),
                 Layout::Keyed => (kafka.topic.clone(), None),
             };
@@ -97,7 +97,7 @@ impl<'a> FilledTopics<'a> {
             }
         }
         publisher.flush(FLUSH)?;
-        let topics = match layout {
+        let topics = match universe.layout {
             Layout::PerStock => work.symbols.iter().map(|symbol| topic_of(kafka, symbol)).collect(),
             Layout::Keyed => vec![kafka.topic.clone()],
         };
@@ -171,12 +171,4 @@ format = "json"
             .expect("writing to a String cannot fail");
     }
     text
-}
-
-/// As in the settings.
-pub fn layout_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::PerStock => "per_stock",
-        Layout::Keyed => "keyed",
-    }
 }

@@ -9,10 +9,9 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::filled_topics::layout_name;
 use super::process::{Measured, MemorySample, measure};
 use super::spread::{Spread, print_heading, print_row};
-use super::work::{KEYED_PARTITIONS, Work};
+use super::work::{KEYED_PARTITIONS, Universe, Work, layout_name};
 use stockstream::settings::Layout;
 
 /// What the replays measured.
@@ -37,7 +36,7 @@ pub fn replay(layout: Layout, ticks: usize, rounds: usize) -> Result<Replays> {
     let layout_text = layout_name(layout);
     std::fs::write(&settings, format!("[kafka]\nlayout = \"{layout_text}\"\npartitions = {KEYED_PARTITIONS}\n"))?;
     let mut out = BufWriter::new(File::create(&file)?);
-    let (mut work, mut buffer) = (Work::new(layout), Vec::new());
+    let (mut work, mut buffer) = (Work::new(Universe::of(layout)), Vec::new());
     for _ in 0..ticks {
         out.write_all(work.next_line(&mut buffer).payload)?;
         out.write_all(b"\n")?;

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use serde::{Serialize, Serializer};
 use stockstream::kafka::topics::partition_of_key;
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::EventTime;
@@ -15,9 +16,35 @@ const TICK_INTERVAL_SECS: i64 = 5;
 pub const FIRST_TICK_SECS: i64 = 1_704_067_200;
 /// Partitions of the layout `keyed`.
 pub const KEYED_PARTITIONS: i32 = 8;
-const KEYED_STOCKS: usize = 1_000;
 
-/// A universe of stocks and the layout of their topics.
+/// Stocks, and the layout of their topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Universe {
+    #[serde(serialize_with = "by_name")]
+    pub layout: Layout,
+    pub stocks: usize,
+}
+
+impl Universe {
+    /// Four stocks with a topic each, or a thousand in one topic.
+    pub fn of(layout: Layout) -> Self {
+        Self { layout, stocks: if layout == Layout::Keyed { 1_000 } else { 4 } }
+    }
+}
+
+fn by_name<S: Serializer>(layout: &Layout, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(layout_name(*layout))
+}
+
+/// As in the settings.
+pub fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::PerStock => "per_stock",
+        Layout::Keyed => "keyed",
+    }
+}
+
+/// The ticks of a universe.
 pub struct Work {
     pub layout: Layout,
     pub symbols: Vec<Symbol>,
@@ -33,11 +60,11 @@ pub struct Line<'a> {
 }
 
 impl Work {
-    /// Four stocks with a topic each, or a thousand in one topic.
-    pub fn new(layout: Layout) -> Self {
+    pub fn new(Universe { layout, stocks }: Universe) -> Self {
+        let named = ["AAPL", "GOOG", "MSFT", "NVDA"].map(String::from);
         let names: Vec<String> = match layout {
-            Layout::PerStock => ["AAPL", "GOOG", "MSFT", "NVDA"].map(String::from).to_vec(),
-            Layout::Keyed => (0..KEYED_STOCKS).map(|stock| format!("S{stock:03}")).collect(),
+            Layout::PerStock if stocks <= named.len() => named[..stocks].to_vec(),
+            _ => (0..stocks).map(|stock| format!("S{stock:03}")).collect(),
         };
         let symbols: Vec<Symbol> =
             names.iter().map(|name| Symbol::new(name).expect("letters and digits are a symbol")).collect();
@@ -45,9 +72,9 @@ impl Work {
     }
 
     /// Only the stocks of the partition that `index` names; their ticks are one partition's log.
-    pub fn of_one_partition(layout: Layout, index: i32) -> Self {
-        let mut work = Self::new(layout);
-        match layout {
+    pub fn of_one_partition(universe: Universe, index: i32) -> Self {
+        let mut work = Self::new(universe);
+        match universe.layout {
             Layout::PerStock => work.symbols = vec![work.symbols[usize::try_from(index).unwrap_or(0)].clone()],
             Layout::Keyed => {
                 work.symbols.retain(|symbol| partition_of_key(symbol.as_str().as_bytes(), KEYED_PARTITIONS) == index);

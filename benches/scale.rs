@@ -1,0 +1,170 @@
+//! What a tick costs as the universe and the log grow, and what a second process adds: the same program on several logs in turn.
+//!
+//! ```text
+//! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 4,1000,10000 --ticks 4000000 --runs 5 --json figures.json
+//! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 1000000,4000000,16000000
+//! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 4000000 --processes 1,2
+//! cargo bench --bench scale -- --test                        everything once, with few ticks, without a broker
+//! ```
+//!
+//! Every lane has the layout `keyed` with 8 partitions and differs from the first in one thing. CPU seconds are those of whole processes,
+//! start and end included, so short logs look dearer than they are.
+
+mod support;
+
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use serde::Serialize;
+
+use stockstream::kafka::embedded::EmbeddedBroker;
+use stockstream::settings::Layout;
+
+use support::cargo_args::CargoArgs;
+use support::filled_topics::{Broker, FilledTopics};
+use support::log_moments::moment_of;
+use support::process::{Measured, measure};
+use support::spread::{Spread, print_heading, print_row};
+use support::work::Universe;
+
+/// Few enough for the embedded broker to keep all of them.
+const SMOKE_TICKS: usize = 40_000;
+
+#[derive(Parser)]
+struct Options {
+    /// Address of a running Kafka [default: few ticks on the embedded broker]
+    #[arg(long)]
+    broker: Option<String>,
+    #[arg(long, value_delimiter = ',', default_value = "1000")]
+    stocks: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_value = "1000000")]
+    ticks: Vec<usize>,
+    /// That share the partitions
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    processes: Vec<usize>,
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Writes the figures here
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    cargo: CargoArgs,
+}
+
+/// One log, and how often it is read at once.
+#[derive(Default, Serialize)]
+struct Lane {
+    stocks: usize,
+    ticks: usize,
+    processes: usize,
+    bars: u64,
+    /// From the first partition taken until the last process stops.
+    million_ticks_per_second: Spread,
+    cpu_seconds_per_million: Spread,
+    /// Of the largest process.
+    peak_rss_mb: Spread,
+    /// Of the process that has read least, of an even share.
+    least_share: Spread,
+}
+
+fn main() -> Result<()> {
+    let mut options = Options::parse();
+    if !options.cargo.mean("scale") {
+        return Ok(());
+    }
+    let broker = match &options.broker {
+        Some(address) if !options.cargo.is_smoke() => Broker::Cluster(address.clone()),
+        _ => {
+            (options.stocks, options.ticks, options.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
+            Broker::Embedded(EmbeddedBroker::start()?)
+        }
+    };
+    let dir = tempfile::tempdir()?;
+    let mut lanes = Vec::new();
+    for (&stocks, &ticks) in
+        options.stocks.iter().flat_map(|stocks| options.ticks.iter().map(move |ticks| (stocks, ticks)))
+    {
+        let own = dir.path().join(format!("{stocks}-{ticks}"));
+        std::fs::create_dir(&own)?;
+        let topics = FilledTopics::fill(&broker, Universe { layout: Layout::Keyed, stocks }, ticks, &own)?;
+        lanes.push((
+            topics,
+            own,
+            options.processes.iter().map(|processes| Lane::new(stocks, ticks, *processes)).collect::<Vec<_>>(),
+        ));
+    }
+    for round in 0..options.runs {
+        for (topics, own, lanes) in &mut lanes {
+            for lane in lanes {
+                let name = format!("{round}_{}", lane.processes);
+                let measured = read(topics, &own.join(&name), &name, lane.processes)?;
+                lane.push(&measured)?;
+            }
+        }
+    }
+    for (topics, ..) in &lanes {
+        topics.delete()?;
+    }
+    let lanes: Vec<Lane> = lanes.into_iter().flat_map(|(.., lanes)| lanes).collect();
+    print(&lanes);
+    match options.json {
+        Some(file) => std::fs::write(&file, serde_json::to_string(&lanes)?)
+            .with_context(|| format!("cannot write {}", file.display())),
+        None => Ok(()),
+    }
+}
+
+/// As many processes as members of one group on one lake.
+fn read(topics: &FilledTopics<'_>, lake: &std::path::Path, name: &str, processes: usize) -> Result<Vec<Measured>> {
+    thread::scope(|scope| {
+        let run = || measure(&mut topics.program(lake, &topics.group(name)));
+        let running: Vec<_> = (0..processes).map(|_| scope.spawn(run)).collect();
+        running.into_iter().map(|process| process.join().expect("a measurement does not panic")).collect()
+    })
+}
+
+impl Lane {
+    fn new(stocks: usize, ticks: usize, processes: usize) -> Self {
+        Self { stocks, ticks, processes, ..Self::default() }
+    }
+
+    fn push(&mut self, measured: &[Measured]) -> Result<()> {
+        let (mut read, mut bars, mut least) = (0, 0, u64::MAX);
+        let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
+        for process in measured {
+            let summary = process.json()?;
+            let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
+            (read, bars, least) = (read + count("read")?, bars + count("bars")?, least.min(count("read")?));
+            first = moment_of(&process.stderr, "partition taken").map_or(first, |moment| first.min(moment));
+            last = last.max(moment_of(&process.stderr, "stopping")?);
+        }
+        // What a partition had read when it went to another process is read there again, and counted by whoever committed it.
+        ensure!(read == self.ticks as u64, "{read} ticks of {} were read", self.ticks);
+        let million = self.ticks as f64 / 1e6;
+        self.bars = bars;
+        self.million_ticks_per_second.push(million / (last - first));
+        self.cpu_seconds_per_million.push(measured.iter().map(|process| process.cpu_seconds).sum::<f64>() / million);
+        self.peak_rss_mb.push(measured.iter().map(|process| process.peak_rss_mb).fold(0.0, f64::max));
+        self.least_share.push(least as f64 * self.processes as f64 / self.ticks as f64);
+        Ok(())
+    }
+}
+
+fn print(lanes: &[Lane]) {
+    for lane in lanes {
+        let Lane { stocks, ticks, processes, bars, .. } = lane;
+        print_heading(&format!("{stocks} stocks, {ticks} ticks, {bars} bars, {processes} process(es)"));
+        print_row("million ticks a second", &lane.million_ticks_per_second);
+        print_row("CPU seconds a million ticks", &lane.cpu_seconds_per_million);
+        print_row("peak memory, MB", &lane.peak_rss_mb);
+        if *processes > 1 {
+            print_row("ticks of the least busy process, of an even share", &lane.least_share);
+        }
+        let first = &lanes[0];
+        print_row("CPU a tick, of the first", &lane.cpu_seconds_per_million.over(&first.cpu_seconds_per_million));
+        print_row("ticks a second, of the first", &lane.million_ticks_per_second.over(&first.million_ticks_per_second));
+    }
+}
