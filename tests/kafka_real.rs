@@ -12,6 +12,7 @@ use kafka_support::*;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
@@ -111,6 +112,46 @@ async fn what_was_deleted_unread_is_an_error_at_the_start_and_while_reading() {
     reader.until(|seen| !seen.is_empty());
     let log = LogBounds { start: NextOffset(150), end: NextOffset(200) };
     assert_eq!(reader.seen[0], Seen::Error(SourceError::OutsideLog { partition, wanted: NextOffset(0), log }));
+    reader.close();
+}
+
+#[test]
+fn pauses_skip_nothing_before_the_end_of_a_transaction() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let partition = filled(&bootstrap, &settings, 0);
+    let (transactions, records) = (100, 20);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &bootstrap)
+        .set("transactional.id", &settings.group_id)
+        .create()
+        .unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    let mut reader = Reader::new(&settings, &bootstrap, &[&*partition.topic], from_the_start());
+    reader.until(|seen| seen.contains(&Seen::Assigned(partition.clone())));
+    for transaction in 0..transactions {
+        producer.begin_transaction().unwrap();
+        for _ in 0..records {
+            let record = BaseRecord::<(), [u8]>::to(&partition.topic).partition(0).payload(b"tick".as_slice());
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.commit_transaction(PATIENCE).unwrap();
+        // What was fetched meanwhile is thrown away, but for the end of the transaction; the second pause takes that for the place to go
+        // on from.
+        reader.source.pause();
+        reader.poll();
+        reader.source.pause();
+        reader.source.resume();
+        let read = (transaction + 1) * records;
+        if transaction % 3 == 0 {
+            reader.until(|seen| seen.iter().filter(|seen| matches!(seen, Seen::Record { .. })).count() >= read);
+        }
+    }
+    // The end of each stands at an offset of its own.
+    let (records, end) = (records as i64, ((records + 1) * transactions) as i64);
+    let wanted: Vec<i64> = (0..end).filter(|offset| offset % (records + 1) != records).collect();
+    let last = Seen::End(partition.clone(), NextOffset(end));
+    reader.until(|seen| seen.contains(&last));
+    assert_eq!(reader.offsets(&partition), wanted);
     reader.close();
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 
+mod continuity;
 mod ends_aside;
 mod error;
 mod flow;

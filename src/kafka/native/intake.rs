@@ -16,7 +16,8 @@ pub(in crate::kafka) enum Item<'a> {
     Record(Record<'a>),
     /// The offset is the one behind the last record.
     EndOfPartition(Record<'a>),
-    Failure(Failure),
+    /// Of the partition that the record names.
+    Failure(Record<'a>, Failure),
 }
 
 /// Gives everything in the queue to `sink`, waiting for the first so long.
@@ -41,13 +42,12 @@ fn item(message: &sys::rd_kafka_message_t) -> Item<'_> {
     match message.err {
         sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Item::Record(record),
         sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => Item::EndOfPartition(record),
-        error => Item::Failure(Failure {
-            code: error.into(),
-            is_fatal: false,
+        error => {
             // SAFETY: a static string, or the message's own.
-            text: unsafe { text(sys::rd_kafka_message_errstr(message)) }.to_owned(),
-            partition: Some((record.topic().to_owned(), record.partition())),
-        }),
+            let text = unsafe { text(sys::rd_kafka_message_errstr(message)) }.to_owned();
+            let partition = Some((record.topic().to_owned(), record.partition()));
+            Item::Failure(record, Failure { code: error.into(), is_fatal: false, text, partition })
+        }
     }
 }
 

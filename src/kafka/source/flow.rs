@@ -8,6 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::member::KafkaSource;
 use super::slot::Slot;
 use super::{SourceError, SourceEvent};
+use crate::kafka::native::Item;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
 /// The other partitions wait for a restart this long.
@@ -58,6 +59,53 @@ impl KafkaSource {
             self.set_paused(self.slots.all().iter().filter(|slot| slot.partition == *partition), Flow::Resume);
         }
         Ok(())
+    }
+
+    /// Fills the intake.
+    pub(super) fn take_all(&mut self, wait: Duration) {
+        let (intake, slots) = (&mut self.intake, &mut self.slots);
+        let mut is_broken = false;
+        self.native.take_all(wait, |item| match item {
+            Item::Record(record) => {
+                let Some(slot) = slots.of_record(record) else { return };
+                let offset = record.offset();
+                if slot.admits(offset, offset + 1) {
+                    let payload = record.payload().unwrap_or_default();
+                    intake.add_record(slot.id, offset, record.timestamp(), record.key(), payload);
+                }
+                is_broken |= slot.continuity.broken_at().is_some();
+            }
+            Item::EndOfPartition(end) => {
+                let Some(slot) = slots.of_record(end) else { return };
+                if slot.admits(end.offset(), end.offset()) {
+                    intake.add_end(slot.id, end.offset());
+                }
+                is_broken |= slot.continuity.broken_at().is_some();
+            }
+            Item::Failure(place, failure) => {
+                if let Some(slot) = slots.of_record(place) {
+                    intake.add_failure(slot.id, failure);
+                }
+            }
+        });
+        if is_broken {
+            self.send_back();
+        }
+    }
+
+    /// Where the client has skipped something, it is sent back; until that has succeeded nothing is taken there.
+    fn send_back(&mut self) {
+        let broken = |slot: &Slot| Some((slot.partition.clone(), slot.continuity.broken_at()?));
+        let broken: Vec<_> = self.slots.all().iter().filter_map(broken).collect();
+        for (partition, next) in broken {
+            match self.seek(&partition, next) {
+                Ok(()) => {
+                    tracing::debug!(%partition, %next, "sent back");
+                    self.slots.of(&partition).into_iter().for_each(|slot| slot.continuity.sent_back());
+                }
+                Err(error) => tracing::debug!(%partition, %next, %error, "cannot be sent back yet"),
+            }
+        }
     }
 
     /// Unlike a change of the assignment this touches neither the group nor other partitions, under any protocol. The client drops what it

@@ -9,6 +9,9 @@ use crate::kafka::native::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SlotId(pub u64);
 
+/// More than this is given back: one large take must not be paid for ever.
+const MOST_KEPT: usize = 8 << 20;
+
 #[derive(Default)]
 pub(super) struct Intake {
     entries: Vec<Entry>,
@@ -16,7 +19,6 @@ pub(super) struct Intake {
     /// Keys and payloads, in the order of the entries.
     bytes: Vec<u8>,
     at: usize,
-    failures: Vec<Failure>,
 }
 
 struct Entry {
@@ -33,6 +35,8 @@ enum What {
         payload: usize,
     },
     EndOfPartition,
+    /// `None` when it was given.
+    Failure(Option<Box<Failure>>),
 }
 
 /// What comes next.
@@ -40,18 +44,20 @@ enum What {
 pub(super) enum Given<'a> {
     Record { slot: SlotId, offset: i64, timestamp: Option<i64>, key: Option<&'a [u8]>, payload: &'a [u8] },
     EndOfPartition { slot: SlotId, offset: i64 },
-    Failure(Failure),
+    Failure { slot: SlotId, failure: Failure },
 }
 
 impl Intake {
     pub fn is_empty(&self) -> bool {
-        self.next == self.entries.len() && self.failures.is_empty()
+        self.next == self.entries.len()
     }
 
     /// To be called when it is empty.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.bytes.clear();
+        self.entries.shrink_to(MOST_KEPT / size_of::<Entry>());
+        self.bytes.shrink_to(MOST_KEPT);
         (self.next, self.at) = (0, 0);
     }
 
@@ -74,27 +80,26 @@ impl Intake {
         self.entries.push(Entry { slot, offset, what: What::EndOfPartition });
     }
 
-    pub fn add_failure(&mut self, failure: Failure) {
-        self.failures.push(failure);
+    pub fn add_failure(&mut self, slot: SlotId, failure: Failure) {
+        self.entries.push(Entry { slot, offset: -1, what: What::Failure(Some(Box::new(failure))) });
     }
 
-    /// The oldest; a failure only when there is nothing else, for what was read before it counts.
+    /// The oldest.
     pub fn pop(&mut self) -> Option<Given<'_>> {
-        let Some(Entry { slot, offset, what }) = self.entries.get(self.next) else {
-            return (!self.failures.is_empty()).then(|| Given::Failure(self.failures.remove(0)));
-        };
+        let Entry { slot, offset, what } = self.entries.get_mut(self.next)?;
         self.next += 1;
         let (slot, offset) = (*slot, *offset);
-        Some(match *what {
+        match what {
             What::Record { timestamp, key, payload } => {
                 let start = self.at;
                 let middle = start + key.unwrap_or(0);
-                self.at = middle + payload;
-                let key = key.map(|_| &self.bytes[start..middle]);
-                Given::Record { slot, offset, timestamp, key, payload: &self.bytes[middle..self.at] }
+                self.at = middle + *payload;
+                let (timestamp, key) = (*timestamp, key.map(|_| &self.bytes[start..middle]));
+                Some(Given::Record { slot, offset, timestamp, key, payload: &self.bytes[middle..self.at] })
             }
-            What::EndOfPartition => Given::EndOfPartition { slot, offset },
-        })
+            What::EndOfPartition => Some(Given::EndOfPartition { slot, offset }),
+            What::Failure(failure) => failure.take().map(|failure| Given::Failure { slot, failure: *failure }),
+        }
     }
 }
 
@@ -129,20 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_comes_after_what_was_read_before_it() {
-        let failure = |text: &str| Failure {
-            code: RDKafkaErrorCode::OffsetOutOfRange,
-            is_fatal: false,
-            text: text.to_owned(),
-            partition: None,
-        };
+    fn a_failure_comes_in_its_turn() {
+        let failure =
+            Failure { code: RDKafkaErrorCode::BadMessage, is_fatal: false, text: String::from("bad"), partition: None };
         let mut intake = Intake::default();
-        intake.add_failure(failure("first"));
-        intake.add_failure(failure("second"));
         intake.add_end(ONE, 1);
+        intake.add_failure(TWO, failure.clone());
+        intake.add_end(TWO, 9);
         assert_eq!(intake.pop(), Some(Given::EndOfPartition { slot: ONE, offset: 1 }));
-        assert_eq!(intake.pop(), Some(Given::Failure(failure("first"))));
-        assert_eq!(intake.pop(), Some(Given::Failure(failure("second"))));
+        assert_eq!(intake.pop(), Some(Given::Failure { slot: TWO, failure }));
+        assert_eq!(intake.pop(), Some(Given::EndOfPartition { slot: TWO, offset: 9 }));
         assert!(intake.is_empty());
     }
 }

@@ -16,7 +16,7 @@ use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
-use crate::kafka::native::{AT_THE_END, Failure, Item, Kind, NativeConsumer, Partitions};
+use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions};
 use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
@@ -39,7 +39,7 @@ pub struct KafkaSource {
     offsets: GroupOffsets,
     pub(super) slots: Slots,
     pub(super) paused: bool,
-    intake: Intake,
+    pub(super) intake: Intake,
     forward_due: Instant,
 }
 
@@ -74,6 +74,7 @@ impl KafkaSource {
     }
 
     fn on_assign(&mut self, mut list: Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        self.slots.doubt();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
         tracing::info!(partitions = partitions.len(), "assigned by the group");
@@ -121,6 +122,7 @@ impl KafkaSource {
     }
 
     fn on_revoke(&mut self, list: &Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        self.slots.doubt();
         for (topic, number) in list.iter() {
             if let Some(slot) = self.slots.remove(topic, number) {
                 self.needed.forget(&slot.partition);
@@ -206,28 +208,18 @@ impl RecordSource for KafkaSource {
         if self.intake.is_empty() {
             self.intake.clear();
             let wait = if given > 0 || self.slots.all().is_empty() { Duration::ZERO } else { timeout };
-            let (intake, slots) = (&mut self.intake, &mut self.slots);
-            self.native.take_all(wait, |item| match item {
-                Item::Record(record) => {
-                    if let Some(slot) = slots.id_of(record) {
-                        let payload = record.payload().unwrap_or_default();
-                        intake.add_record(slot, record.offset(), record.timestamp(), record.key(), payload);
-                    }
-                }
-                Item::EndOfPartition(end) => {
-                    if let Some(slot) = slots.id_of(end) {
-                        intake.add_end(slot, end.offset());
-                    }
-                }
-                Item::Failure(failure) => intake.add_failure(failure),
-            });
+            self.take_all(wait);
         }
         // During a pause what was taken before it waits.
         while given < max && !self.paused {
             let Some(next) = self.intake.pop() else { return };
             given += 1;
             match next {
-                Given::Failure(failure) => self.on_failure(failure, sink),
+                Given::Failure { slot, failure } => {
+                    if self.slots.get(slot).is_some() {
+                        self.on_failure(failure, sink);
+                    }
+                }
                 Given::Record { slot, offset, timestamp, key, payload } => {
                     let Some(slot) = self.slots.get(slot) else { continue };
                     if !slot.takes(offset) {
@@ -258,6 +250,7 @@ impl RecordSource for KafkaSource {
 
     fn resume(&mut self) {
         self.paused = false;
+        self.slots.doubt();
         self.set_paused(self.slots.all().iter().filter(|slot| !slot.held), Flow::Resume);
     }
 

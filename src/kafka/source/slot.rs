@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::continuity::Continuity;
 use super::intake::SlotId;
 use super::{SourceError, SourceEvent};
 use crate::kafka::native::Record;
@@ -18,9 +19,15 @@ pub(super) struct Slot {
     /// Where a restart has gone back from, until the first record from before there comes. What was fetched for the old position lies at
     /// or above it, and would look like the next record after a gap.
     pub back_from: Option<NextOffset>,
+    pub continuity: Continuity,
 }
 
 impl Slot {
+    /// Whether what the client gives is to be taken; see [`Continuity::admits`].
+    pub fn admits(&mut self, offset: i64, behind: i64) -> bool {
+        !self.held && self.continuity.admits(offset, behind)
+    }
+
     /// Whether this is what is to be read next, and not what is left of an old assignment or position.
     pub fn takes(&mut self, offset: i64) -> bool {
         if self.held || offset < self.next.0 || self.back_from.is_some_and(|from| offset >= from.0) {
@@ -51,6 +58,7 @@ impl Slot {
         self.back_from = (next < newest).then_some(newest);
         self.next = next;
         self.held = false;
+        self.continuity = Continuity::new(next);
     }
 }
 
@@ -75,7 +83,8 @@ impl Slots {
     pub fn add(&mut self, partition: TopicPartition, next: NextOffset, held: bool) {
         self.forget_ids();
         self.newest += 1;
-        self.all.push(Slot { id: SlotId(self.newest), partition, next, held, back_from: None });
+        let (id, continuity) = (SlotId(self.newest), Continuity::new(next));
+        self.all.push(Slot { id, partition, next, held, back_from: None, continuity });
     }
 
     pub fn remove(&mut self, topic: &str, number: i32) -> Option<Slot> {
@@ -110,7 +119,17 @@ impl Slots {
         self.all.get_mut(self.last_index)
     }
 
-    pub fn id_of(&mut self, record: Record<'_>) -> Option<SlotId> {
+    /// The client may have been paused.
+    pub fn doubt(&mut self) {
+        self.all.iter_mut().for_each(|slot| slot.continuity.doubt());
+    }
+
+    pub fn of_record(&mut self, record: Record<'_>) -> Option<&mut Slot> {
+        let id = self.id_of(record)?;
+        self.get(id)
+    }
+
+    fn id_of(&mut self, record: Record<'_>) -> Option<SlotId> {
         let place = (record.topic_id(), record.partition());
         if let Some((_, id)) = self.last_id.filter(|(last, _)| *last == place) {
             return Some(id);
@@ -139,13 +158,8 @@ mod tests {
     use super::*;
 
     fn slot(next: i64) -> Slot {
-        Slot {
-            id: SlotId(1),
-            partition: TopicPartition::new("t", 0),
-            next: NextOffset(next),
-            held: false,
-            back_from: None,
-        }
+        let (id, partition, next) = (SlotId(1), TopicPartition::new("t", 0), NextOffset(next));
+        Slot { id, partition, next, held: false, back_from: None, continuity: Continuity::new(next) }
     }
 
     /// Which of these records are given.
