@@ -86,13 +86,10 @@ fn jars() -> PathBuf {
     std::env::var_os("KAFKA_JARS").map_or_else(cache, PathBuf::from)
 }
 
-/// With the next one free too: the controller's.
+/// With the next one free too: the controller's. Below the ports from which connections are made, or a client that connects again and
+/// again while the broker is down would take its port some day.
 fn free_port() -> u16 {
-    let pair = || {
-        let one = TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = one.local_addr().ok()?.port();
-        let _other = TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
-        Some(port)
-    };
-    (0..100).find_map(|_| pair()).expect("two free ports side by side")
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let random = || 2 * rand::random_range(10_000..16_000u16);
+    std::iter::repeat_with(random).take(1_000).find(|port| is_free(*port) && is_free(port + 1)).expect("two free ports")
 }
