@@ -14,15 +14,15 @@ mod support;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
+use support::args::{CargoArgs, write_json};
 use support::bare_loop::bare_loop;
-use support::cargo_args::CargoArgs;
 use support::contest::contest;
 use support::filled_topics::Broker;
 use support::replayed_file::replay;
@@ -94,10 +94,7 @@ fn main() -> Result<()> {
             json!({ "replay": replays })
         }
     };
-    match options.json {
-        Some(file) => std::fs::write(&file, figures.to_string()).with_context(|| format!("cannot write {file:?}")),
-        None => Ok(()),
-    }
+    write_json(&figures, options.json.as_deref())
 }
 
 /// Everything once; the figures mean nothing.

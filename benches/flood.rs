@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -20,7 +20,7 @@ use serde::Serialize;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
-use support::cargo_args::CargoArgs;
+use support::args::{RoundsArgs, write_json};
 use support::filled_topics::{Broker, Content, FilledTopics};
 use support::log_moments::moment_of;
 use support::process::measure;
@@ -32,21 +32,12 @@ const SMOKE_TICKS: usize = 20_000;
 
 #[derive(Parser)]
 struct Options {
-    /// Address of a running Kafka [default: few ticks on the embedded broker]
-    #[arg(long)]
-    broker: Option<String>,
     #[arg(long, default_value_t = 1_000_000)]
     ticks: usize,
     #[arg(long, default_value_t = 1)]
     bad_per_tick: usize,
-    /// Rounds
-    #[arg(long, default_value_t = 3)]
-    runs: usize,
-    /// Writes the figures here
-    #[arg(long)]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    cargo: CargoArgs,
+    rounds: RoundsArgs,
 }
 
 /// Of the good ticks alone, and of the same among bad ones.
@@ -62,20 +53,16 @@ struct Figures {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if !options.cargo.mean("flood") {
+    if !options.rounds.cargo.mean("flood") {
         return Ok(());
     }
-    let (broker, ticks, runs) = match &options.broker {
-        Some(address) if !options.cargo.is_smoke() => (Broker::Cluster(address.clone()), options.ticks, options.runs),
-        _ => (Broker::Embedded(EmbeddedBroker::start()?), SMOKE_TICKS, 1),
+    let (broker, ticks, runs) = match options.rounds.cluster() {
+        Some(cluster) => (cluster, options.ticks, options.rounds.runs),
+        None => (Broker::Embedded(EmbeddedBroker::start()?), SMOKE_TICKS, 1),
     };
     let figures = Figures::measure(&broker, ticks, options.bad_per_tick, runs)?;
     figures.print();
-    match options.json {
-        Some(file) => std::fs::write(&file, serde_json::to_string(&figures)?)
-            .with_context(|| format!("cannot write {}", file.display())),
-        None => Ok(()),
-    }
+    write_json(&figures, options.rounds.json.as_deref())
 }
 
 impl Figures {

@@ -21,8 +21,8 @@ use clap::Parser;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
+use support::args::CargoArgs;
 use support::big_lake::{Shape, make_lake};
-use support::cargo_args::CargoArgs;
 use support::filled_topics::{Broker, FilledTopics};
 use support::log_moments::{last_moment_of, moment_of};
 use support::process::measure;

@@ -12,7 +12,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -22,7 +22,7 @@ use serde::Serialize;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
-use support::cargo_args::CargoArgs;
+use support::args::{RoundsArgs, write_json};
 use support::filled_topics::{Broker, FilledTopics};
 use support::log_moments::moment_of;
 use support::process::{Measured, measure};
@@ -34,9 +34,6 @@ const SMOKE_TICKS: usize = 40_000;
 
 #[derive(Parser)]
 struct Options {
-    /// Address of a running Kafka [default: few ticks on the embedded broker]
-    #[arg(long)]
-    broker: Option<String>,
     #[arg(long, value_delimiter = ',', default_value = "1000")]
     stocks: Vec<usize>,
     #[arg(long, value_delimiter = ',', default_value = "1000000")]
@@ -44,17 +41,11 @@ struct Options {
     /// That share the partitions
     #[arg(long, value_delimiter = ',', default_value = "1")]
     processes: Vec<usize>,
-    /// Rounds
-    #[arg(long, default_value_t = 3)]
-    runs: usize,
-    /// Writes the figures here
-    #[arg(long)]
-    json: Option<PathBuf>,
     #[command(flatten)]
-    cargo: CargoArgs,
+    rounds: RoundsArgs,
 }
 
-/// One log, and how often it is read at once.
+/// One log, read by so many processes at once.
 #[derive(Default, Serialize)]
 struct Lane {
     stocks: usize,
@@ -72,53 +63,47 @@ struct Lane {
 
 fn main() -> Result<()> {
     let mut options = Options::parse();
-    if !options.cargo.mean("scale") {
+    if !options.rounds.cargo.mean("scale") {
         return Ok(());
     }
-    let broker = match &options.broker {
-        Some(address) if !options.cargo.is_smoke() => Broker::Cluster(address.clone()),
-        _ => {
-            (options.stocks, options.ticks, options.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
+    let broker = match options.rounds.cluster() {
+        Some(cluster) => cluster,
+        None => {
+            (options.stocks, options.ticks, options.rounds.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
             Broker::Embedded(EmbeddedBroker::start()?)
         }
     };
     let dir = tempfile::tempdir()?;
-    let mut lanes = Vec::new();
-    for (&stocks, &ticks) in
-        options.stocks.iter().flat_map(|stocks| options.ticks.iter().map(move |ticks| (stocks, ticks)))
-    {
-        let own = dir.path().join(format!("{stocks}-{ticks}"));
-        std::fs::create_dir(&own)?;
-        let topics = FilledTopics::fill(&broker, Universe { layout: Layout::Keyed, stocks }, ticks, &own)?;
-        lanes.push((
-            topics,
-            own,
-            options.processes.iter().map(|processes| Lane::new(stocks, ticks, *processes)).collect::<Vec<_>>(),
-        ));
+    let mut logs = Vec::new();
+    for &stocks in &options.stocks {
+        for &ticks in &options.ticks {
+            let own = dir.path().join(format!("{stocks}-{ticks}"));
+            std::fs::create_dir(&own)?;
+            let topics = FilledTopics::fill(&broker, Universe { layout: Layout::Keyed, stocks }, ticks, &own)?;
+            let lane = |processes: &usize| Lane { stocks, ticks, processes: *processes, ..Lane::default() };
+            let lanes: Vec<Lane> = options.processes.iter().map(lane).collect();
+            logs.push((topics, own, lanes));
+        }
     }
-    for round in 0..options.runs {
-        for (topics, own, lanes) in &mut lanes {
+    for round in 0..options.rounds.runs {
+        for (topics, own, lanes) in &mut logs {
             for lane in lanes {
                 let name = format!("{round}_{}", lane.processes);
-                let measured = read(topics, &own.join(&name), &name, lane.processes)?;
-                lane.push(&measured)?;
+                lane.push(&read(topics, &own.join(&name), &name, lane.processes)?)?;
             }
         }
     }
-    for (topics, ..) in &lanes {
+    let mut lanes = Vec::new();
+    for (topics, _, of_log) in logs {
         topics.delete()?;
+        lanes.extend(of_log);
     }
-    let lanes: Vec<Lane> = lanes.into_iter().flat_map(|(.., lanes)| lanes).collect();
     print(&lanes);
-    match options.json {
-        Some(file) => std::fs::write(&file, serde_json::to_string(&lanes)?)
-            .with_context(|| format!("cannot write {}", file.display())),
-        None => Ok(()),
-    }
+    write_json(&lanes, options.rounds.json.as_deref())
 }
 
 /// As many processes as members of one group on one lake.
-fn read(topics: &FilledTopics<'_>, lake: &std::path::Path, name: &str, processes: usize) -> Result<Vec<Measured>> {
+fn read(topics: &FilledTopics<'_>, lake: &Path, name: &str, processes: usize) -> Result<Vec<Measured>> {
     thread::scope(|scope| {
         let run = || measure(&mut topics.program(lake, &topics.group(name)));
         let running: Vec<_> = (0..processes).map(|_| scope.spawn(run)).collect();
@@ -127,10 +112,6 @@ fn read(topics: &FilledTopics<'_>, lake: &std::path::Path, name: &str, processes
 }
 
 impl Lane {
-    fn new(stocks: usize, ticks: usize, processes: usize) -> Self {
-        Self { stocks, ticks, processes, ..Self::default() }
-    }
-
     fn push(&mut self, measured: &[Measured]) -> Result<()> {
         let (mut read, mut bars, mut least) = (0, 0, u64::MAX);
         let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);

@@ -1,9 +1,9 @@
 //! What the benchmarks of the whole program are made of.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub mod args;
 pub mod bare_loop;
 pub mod big_lake;
-pub mod cargo_args;
 pub mod contest;
 pub mod core_pass;
 pub mod filled_topics;

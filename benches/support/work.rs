@@ -4,7 +4,6 @@
 
 use std::io::Write;
 
-use serde::{Serialize, Serializer};
 use stockstream::kafka::topics::partition_of_key;
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::EventTime;
@@ -18,9 +17,8 @@ pub const FIRST_TICK_SECS: i64 = 1_704_067_200;
 pub const KEYED_PARTITIONS: i32 = 8;
 
 /// Stocks, and the layout of their topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy)]
 pub struct Universe {
-    #[serde(serialize_with = "by_name")]
     pub layout: Layout,
     pub stocks: usize,
 }
@@ -30,10 +28,6 @@ impl Universe {
     pub fn of(layout: Layout) -> Self {
         Self { layout, stocks: if layout == Layout::Keyed { 1_000 } else { 4 } }
     }
-}
-
-fn by_name<S: Serializer>(layout: &Layout, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(layout_name(*layout))
 }
 
 /// As in the settings.

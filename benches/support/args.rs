@@ -1,0 +1,67 @@
+//! Arguments of several benchmarks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+
+use super::filled_topics::Broker;
+
+/// What cargo and its users give every benchmark.
+#[derive(Args)]
+pub struct CargoArgs {
+    /// Only tries whether everything works
+    #[arg(long)]
+    pub test: bool,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    pub bench: bool,
+    /// Does nothing unless the name of this benchmark contains it
+    #[arg(hide = true)]
+    filter: Option<String>,
+}
+
+impl CargoArgs {
+    /// Whether the benchmark of this name is meant.
+    pub fn mean(&self, name: &str) -> bool {
+        self.filter.as_ref().is_none_or(|filter| name.contains(filter))
+    }
+
+    /// Whether nobody wants figures: `cargo test --benches` says neither.
+    pub fn is_smoke(&self) -> bool {
+        self.test || !self.bench
+    }
+}
+
+/// Of benchmarks that measure rounds against a broker.
+#[derive(Args)]
+pub struct RoundsArgs {
+    /// Address of a running Kafka [default: few ticks on the embedded broker]
+    #[arg(long)]
+    broker: Option<String>,
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// Writes the figures here
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub cargo: CargoArgs,
+}
+
+impl RoundsArgs {
+    /// The cluster that is to be measured; `None` when there is none, or nobody wants figures.
+    pub fn cluster(&self) -> Option<Broker> {
+        self.broker.clone().filter(|_| !self.cargo.is_smoke()).map(Broker::Cluster)
+    }
+}
+
+/// Writes figures to the file that was asked for, if any.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(figures: &impl Serialize, file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, serde_json::to_string(figures)?).with_context(|| format!("cannot write {}", file.display()))
+}
