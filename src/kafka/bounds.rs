@@ -22,16 +22,39 @@ const MOMENT: Duration = Duration::from_millis(50);
 const TRY: Duration = Duration::from_secs(5);
 
 /// Whether the brokers say that there is no such partition.
-pub(super) fn is_missing(error: &KafkaError) -> bool {
+fn is_missing(error: &KafkaError) -> bool {
     let unknown = [Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition];
     matches!(error, KafkaError::MetadataFetch(code) if unknown.contains(code))
 }
 
-/// Asks until the deadline, unless an error is final: a leader may be moving at this very moment.
+/// Asks until the deadline for a partition that there must be: a leader may be moving at this very moment.
 ///
 /// # Errors
 /// The last one.
 pub(super) fn fetch_until<C: ClientContext>(
+    deadline: Instant,
+    client: &Client<C>,
+    partition: &TopicPartition,
+) -> KafkaResult<LogBounds> {
+    ask_until(deadline, client, partition, |_| false)
+}
+
+/// The same for one that there may not be: then `None`, at once.
+///
+/// # Errors
+/// The last one.
+pub(super) fn fetch_if_there<C: ClientContext>(
+    deadline: Instant,
+    client: &Client<C>,
+    partition: &TopicPartition,
+) -> KafkaResult<Option<LogBounds>> {
+    match ask_until(deadline, client, partition, is_missing) {
+        Err(error) if is_missing(&error) => Ok(None),
+        bounds => bounds.map(Some),
+    }
+}
+
+fn ask_until<C: ClientContext>(
     deadline: Instant,
     client: &Client<C>,
     TopicPartition { topic, partition }: &TopicPartition,

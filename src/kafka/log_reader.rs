@@ -55,14 +55,11 @@ impl LogReader {
     /// When no broker answers in time.
     pub fn bounds(&self, partition: &TopicPartition) -> Result<Option<(NextOffset, NextOffset)>, LogReadError> {
         let deadline = Instant::now() + PATIENCE;
-        match bounds::fetch_until(deadline, self.consumer.client(), partition, bounds::is_missing) {
-            Ok(LogBounds { start, end }) => Ok(Some((start, end))),
-            Err(error) if bounds::is_missing(&error) => Ok(None),
-            Err(error) => {
-                let (partition, reason) = (partition.clone(), error.to_string());
-                Err(LogReadError::NoAnswer { partition, at: NextOffset(0), reason })
-            }
-        }
+        let bounds = bounds::fetch_if_there(deadline, self.consumer.client(), partition).map_err(|error| {
+            let (partition, reason) = (partition.clone(), error.to_string());
+            LogReadError::NoAnswer { partition, at: NextOffset(0), reason }
+        })?;
+        Ok(bounds.map(|LogBounds { start, end }| (start, end)))
     }
 
     /// Gives the records from `from` up to `until` to `sink`, in order, until that breaks. Memory is bounded by what the client

@@ -41,11 +41,11 @@ pub fn last_ticks(
     let failed = |reason: String| TailError::NoAnswer { partition: partition.clone(), reason };
     let consumer: BaseConsumer<QuietContext> =
         client::create(&client::consumer_config(settings, bootstrap), QuietContext::default())?;
-    let (start, end) = match bounds::fetch_until(deadline, consumer.client(), partition, bounds::is_missing) {
-        Ok(LogBounds { start, end }) => (start.0, end.0),
-        Err(error) if bounds::is_missing(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error.to_string())),
+    let bounds = bounds::fetch_if_there(deadline, consumer.client(), partition);
+    let Some(LogBounds { start, end }) = bounds.map_err(|error| failed(error.to_string()))? else {
+        return Ok(Vec::new());
     };
+    let (start, end) = (start.0, end.0);
     let wanted = i64::try_from(max_records).unwrap_or(i64::MAX);
     let mut next = start.max(end.saturating_sub(wanted));
     let mut list = TopicPartitionList::with_capacity(1);

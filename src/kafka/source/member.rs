@@ -109,7 +109,7 @@ impl KafkaSource {
         partition: &TopicPartition,
         deadline: Instant,
     ) -> Result<NextOffset, SourceError> {
-        let log = bounds::fetch_until(deadline, self.inquirer.inner(), partition, |_| false)
+        let log = bounds::fetch_until(deadline, self.inquirer.inner(), partition)
             .map_err(|error| SourceError::no_answer(partition, &error))?;
         let start = (self.take)(partition, log)
             .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
