@@ -64,7 +64,6 @@ impl KafkaSource {
     /// Fills the intake.
     pub(super) fn take_all(&mut self, wait: Duration) {
         let (intake, slots) = (&mut self.intake, &mut self.slots);
-        let mut is_broken = false;
         self.native.take_all(wait, |item| match item {
             Item::Record(record) => {
                 let Some(slot) = slots.of_record(record) else { return };
@@ -73,14 +72,12 @@ impl KafkaSource {
                     let payload = record.payload().unwrap_or_default();
                     intake.add_record(slot.id, offset, record.timestamp(), record.key(), payload);
                 }
-                is_broken |= slot.continuity.broken_at().is_some();
             }
             Item::EndOfPartition(end) => {
                 let Some(slot) = slots.of_record(end) else { return };
                 if slot.admits(end.offset(), end.offset()) {
                     intake.add_end(slot.id, end.offset());
                 }
-                is_broken |= slot.continuity.broken_at().is_some();
             }
             Item::Failure(place, failure) => {
                 if let Some(slot) = slots.of_record(place) {
@@ -88,9 +85,7 @@ impl KafkaSource {
                 }
             }
         });
-        if is_broken {
-            self.send_back();
-        }
+        self.send_back();
     }
 
     /// Where the client has skipped something, it is sent back; until that has succeeded nothing is taken there.

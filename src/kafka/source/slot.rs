@@ -136,9 +136,12 @@ impl Slots {
         }
         let id = match self.ids.get(&place) {
             Some(id) => *id,
-            None => self.find(record.topic(), record.partition())?.id,
+            None => {
+                let id = self.find(record.topic(), record.partition())?.id;
+                self.ids.insert(place, id);
+                id
+            }
         };
-        self.ids.insert(place, id);
         self.last_id = Some((place, id));
         Some(id)
     }
