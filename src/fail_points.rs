@@ -101,7 +101,7 @@ impl Place {
     #[inline(always)]
     pub fn is_asked_for(self) -> bool {
         #[cfg(feature = "fail-points")]
-        return fail::eval(self.name(), |_| ()).is_some();
+        return armed::eval(self, |_| ()).is_some();
         #[cfg(not(feature = "fail-points"))]
         false
     }
@@ -147,14 +147,19 @@ mod armed {
     pub(super) static ANY: AtomicBool = AtomicBool::new(false);
 
     #[inline(always)]
+    pub(super) fn eval<R>(place: Place, returned: impl FnOnce(Option<String>) -> R) -> Option<R> {
+        if ANY.load(Ordering::Relaxed) { fail::eval(place.name(), returned) } else { None }
+    }
+
+    #[inline(always)]
     pub(super) fn reached(place: Place) {
-        if ANY.load(Ordering::Relaxed) && fail::eval(place.name(), |_| ()).is_some() {
+        if eval(place, |_| ()).is_some() {
             die();
         }
     }
 
     pub(super) fn reached_in_io(place: Place) -> io::Result<()> {
-        match fail::eval(place.name(), |error| error) {
+        match eval(place, |error| error) {
             None => Ok(()),
             Some(Some(error)) => Err(io::Error::from_raw_os_error(errno(&error).raw_os_error())),
             Some(None) => die(),
