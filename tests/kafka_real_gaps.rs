@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -15,8 +14,8 @@ use rustix::process::Signal;
 use stockstream::market::checkpoint::{Checkpoint, TopicPartition};
 use support::cluster::Cluster;
 use support::flow::Flow;
+use support::kept_logs::KeptLogs;
 use support::lake::{assert_same, bars, checkpoints, commits};
-use support::oracle::LogRecord;
 use support::program::{PATIENCE, Program};
 use support::skip::real_kafka;
 use support::ticks::START;
@@ -25,8 +24,8 @@ use support::ticks::START;
 struct RealFlow {
     flow: Flow,
     run: String,
-    /// By offset, also those that the broker has deleted.
-    log: BTreeMap<i64, LogRecord>,
+    /// Also what the broker has deleted.
+    kept: KeptLogs,
     published: i64,
 }
 
@@ -36,7 +35,7 @@ impl RealFlow {
         let bootstrap = real_kafka("STOCKSTREAM_TEST_KAFKA")?;
         let flow = Flow::on(Cluster::real(&bootstrap), false, "[producer]\nenabled = false\n");
         let run = format!("test_{:08x}", rand::random::<u32>());
-        let this = Self { flow, run, log: BTreeMap::new(), published: 0 };
+        let this = Self { flow, run, kept: KeptLogs::default(), published: 0 };
         // Makes the topics.
         this.program(&["run", "--until-end"]).run().summary();
         Some(this)
@@ -64,8 +63,7 @@ impl RealFlow {
         }
         self.flow.cluster.flush();
         self.published += ticks;
-        let log = self.flow.cluster.log(&topic, 0);
-        self.log.extend(log.into_iter().map(|record| (record.offset, record)));
+        self.kept.add(self.partition(), self.flow.cluster.log(&topic, 0));
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -85,11 +83,10 @@ impl RealFlow {
 
     #[track_caller]
     fn assert_lake_is_right(&self) {
-        let (wanted, _) = self.flow.oracle_over(|partition| match partition == &self.partition() {
-            true => self.log.values().cloned().collect(),
+        self.flow.assert_lake_is_right_over(|partition| match partition == &self.partition() {
+            true => self.kept.log(partition),
             false => self.flow.cluster.log(&partition.topic, partition.partition),
         });
-        assert_same("bars", &bars(&self.flow.lake()), &wanted);
     }
 }
 

@@ -91,16 +91,55 @@ impl Cluster {
 
     /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
-        read(&self.bootstrap, &mut self.reader.lock().unwrap(), topic, partition)
-            .into_iter()
-            .map(|(record, _)| record)
-            .collect()
+        self.read(topic, partition).into_iter().map(|(record, _)| record).collect()
     }
 
     /// Payloads of the dead letters, with their reasons.
     pub fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
-        let letters = read(&self.bootstrap, &mut self.reader.lock().unwrap(), DEAD_LETTERS, 0);
+        let letters = self.read(DEAD_LETTERS, 0);
         letters.into_iter().map(|(record, reason)| (reason.unwrap(), record.payload)).collect()
+    }
+
+    /// Every record that a partition's log holds, with its header `reason`.
+    fn read(&self, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+        let mut consumer = self.reader.lock().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let (log_start, log_end) = loop {
+            match consumer.fetch_watermarks(topic, partition, PATIENCE / 10) {
+                Ok(bounds) => break bounds,
+                // An outage may just be over; a client that has sat through many does not always find back.
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            *consumer = reader(&self.bootstrap);
+        };
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
+        consumer.assign(&start).unwrap();
+        let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
+        while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
+            match consumer.poll(PATIENCE).expect("the broker answers") {
+                Ok(record) => {
+                    let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
+                    let payload = record.payload().unwrap_or_default().to_vec();
+                    let headers = record.headers().into_iter().flat_map(Headers::iter);
+                    let reason = headers.filter(|header| header.key == "reason").find_map(|header| header.value);
+                    let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
+                    records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
+                }
+                // Of an earlier reading: the end is known.
+                Err(KafkaError::PartitionEOF(_)) => {}
+                // Of an outage that is over: the client connects again by itself.
+                Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut,
+                )) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        // Nothing is to be fetched until the next reading.
+        consumer.unassign().unwrap();
+        records
     }
 }
 
@@ -115,45 +154,4 @@ fn reader(bootstrap: &str) -> BaseConsumer {
     config.set("bootstrap.servers", bootstrap).set("group.id", "reader").set("enable.partition.eof", "true");
     config.set("fetch.wait.max.ms", "10").set("fetch.queue.backoff.ms", "2").set("enable.auto.commit", "false");
     config.create().unwrap()
-}
-
-/// Every record that a partition's log holds, with its header `reason`.
-fn read(bootstrap: &str, consumer: &mut BaseConsumer, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
-    let deadline = Instant::now() + PATIENCE;
-    let (log_start, log_end) = loop {
-        match consumer.fetch_watermarks(topic, partition, PATIENCE / 10) {
-            Ok(bounds) => break bounds,
-            // An outage may just be over; a client that has sat through many does not always find back.
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        *consumer = reader(bootstrap);
-    };
-    let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
-    consumer.assign(&start).unwrap();
-    let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
-    while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
-        match consumer.poll(PATIENCE).expect("the broker answers") {
-            Ok(record) => {
-                let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));
-                let payload = record.payload().unwrap_or_default().to_vec();
-                let headers = record.headers().into_iter().flat_map(Headers::iter);
-                let reason = headers.filter(|header| header.key == "reason").find_map(|header| header.value);
-                let reason = reason.map(|reason| String::from_utf8_lossy(reason).into_owned());
-                records.push((LogRecord { offset: record.offset(), timestamp, payload }, reason));
-            }
-            // Of an earlier reading: the end is known.
-            Err(KafkaError::PartitionEOF(_)) => {}
-            // Of an outage that is over: the client connects again by itself.
-            Err(KafkaError::MessageConsumption(
-                RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut,
-            )) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    // Nothing is to be fetched until the next reading.
-    consumer.unassign().unwrap();
-    records
 }

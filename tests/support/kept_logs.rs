@@ -1,4 +1,4 @@
-//! Logs that outlive what their brokers keep: a mock broker forgets what is more than 5 MiB of a partition.
+//! Logs that outlive what their brokers keep: a mock broker forgets what is more than 5 MiB of a partition, a real one what retention says.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,13 @@ impl KeptLogs {
     /// Adds what the brokers have now.
     pub fn keep(&mut self, flow: &Flow) {
         for ((topic, number), log) in flow.partitions().into_iter().zip(flow.logs()) {
-            let kept = self.0.entry(TopicPartition::new(topic, number)).or_default();
-            kept.extend(log.into_iter().map(|record| (record.offset, record)));
+            self.add(TopicPartition::new(topic, number), log);
         }
+    }
+
+    /// Adds what a log holds now.
+    pub fn add(&mut self, partition: TopicPartition, log: Vec<LogRecord>) {
+        self.0.entry(partition).or_default().extend(log.into_iter().map(|record| (record.offset, record)));
     }
 
     /// From its first record on.
