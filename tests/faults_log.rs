@@ -2,15 +2,14 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use stockstream::market::checkpoint::{Checkpoint, Commit, Fingerprint, LogIdentity, NextOffset, TopicPartition};
 use stockstream::settings::Compression;
 use stockstream::storage::{Lake, LakeIdentity, Sharing, StorageError};
 use support::flow::{Flow, PER_STOCK};
-use support::lake::{assert_same, bars, checkpoints, of};
-use support::oracle::LogRecord;
+use support::lake::{bars, checkpoints, of};
 use support::program::{Ended, Summary};
 use support::ticks::START;
 
@@ -24,8 +23,6 @@ const READ_FIRST: i64 = 400;
 /// Ticks of one stock with very exact prices, so that its log overflows soon.
 struct Overflowing {
     flow: Flow,
-    /// By offset, also those that the broker has dropped.
-    log: BTreeMap<i64, LogRecord>,
     published: i64,
 }
 
@@ -35,7 +32,7 @@ impl Overflowing {
         let flow = Flow::new(false, "");
         let others = ["BRK.B", "EURUSD=X"].map(|symbol| format!("2025-05-13 22:00:00,{symbol},1").into_bytes());
         flow.publish(&others);
-        let mut this = Self { flow, log: BTreeMap::new(), published: 0 };
+        let mut this = Self { flow, published: 0 };
         this.publish(READ_FIRST);
         let first = this.flow.until_end();
         assert_eq!((first.read, first.open, first.bars), (READ_FIRST as u64 + 2, READ_FIRST + 2, 0));
@@ -48,10 +45,9 @@ impl Overflowing {
         for few in lines.chunks(50) {
             self.flow.cluster.publish(PER_STOCK[0], 0, few.iter().map(Vec::as_slice));
             self.flow.cluster.flush();
+            self.flow.log(&aapl());
         }
         self.published += ticks;
-        let log = self.flow.cluster.log(PER_STOCK[0], 0);
-        self.log.extend(log.into_iter().map(|record| (record.offset, record)));
     }
 
     fn log_start(&self) -> i64 {
@@ -64,16 +60,6 @@ impl Overflowing {
 
     fn checkpoint(&self) -> Checkpoint {
         checkpoints(&self.flow.lake()).remove(&aapl()).unwrap()
-    }
-
-    /// The lake is what one pass over the logs gives that crosses the gaps as the lake states them.
-    #[track_caller]
-    fn assert_lake_is_right(&self) {
-        let (wanted, _) = self.flow.oracle_over(|partition| match partition == &aapl() {
-            true => self.log.values().cloned().collect(),
-            false => self.flow.cluster.log(&partition.topic, partition.partition),
-        });
-        assert_same("bars", &bars(&self.flow.lake()), &wanted);
     }
 }
 
@@ -134,19 +120,19 @@ fn f13_a_gap_is_recorded_and_the_lake_is_right_behind_it(#[case] more: i64) {
     assert_eq!(gap.open_ticks_lost.map(|lost| lost as i64), Some(start.min(READ_FIRST)));
     assert_eq!(gap.next_tick.map(|time| time.micros()), Some(START + start * STEP_SECS * 1_000_000));
     assert!(of(&bars(&overflowing.flow.lake()), "AAPL").len() > 3);
-    overflowing.assert_lake_is_right();
+    overflowing.flow.assert_lake_is_right();
 
     // From then on as ever, in either mode.
     overflowing.publish(300);
     let summary: Summary = overflowing.until_end("stop").summary();
     assert!(summary.bars >= 1, "{summary:?}");
     assert_eq!(overflowing.checkpoint().gaps, [gap]);
-    overflowing.assert_lake_is_right();
+    overflowing.flow.assert_lake_is_right();
 }
 
 #[test]
 fn f13_a_lake_that_is_begun_on_a_log_without_its_beginning_says_where_it_begins() {
-    let mut overflowing = Overflowing { flow: Flow::new(false, ""), log: BTreeMap::new(), published: 0 };
+    let mut overflowing = Overflowing { flow: Flow::new(false, ""), published: 0 };
     overflowing.publish(1_500);
     let start = overflowing.log_start();
     assert!(start > 0);
@@ -154,7 +140,7 @@ fn f13_a_lake_that_is_begun_on_a_log_without_its_beginning_says_where_it_begins(
     assert_eq!(summary.read as i64, 1_500 - start);
     let gaps = overflowing.checkpoint().gaps;
     assert_eq!(gaps.iter().map(|gap| (gap.from.0, gap.to.0)).collect::<Vec<_>>(), [(0, start)]);
-    overflowing.assert_lake_is_right();
+    overflowing.flow.assert_lake_is_right();
 }
 
 /// What the lake says of a topic that was deleted since: read up to `cut`, and the record before it was another one.

@@ -11,7 +11,6 @@ use rustix::process::Signal;
 use support::cluster::Cluster;
 use support::effort::{Effort, seed};
 use support::flow::Flow;
-use support::kept_logs::KeptLogs;
 use support::lake::{commits, temporaries};
 use support::proc::Usage;
 use support::program::Running;
@@ -111,7 +110,7 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     let watcher = Watcher::start(&flow.lake());
     let mut soak = Soak::start(flow, disk);
     let (begun, mut troubles) = (Instant::now(), 0);
-    let (mut kept, mut looked) = (KeptLogs::default(), begun);
+    let mut looked = begun;
     while begun.elapsed() < Duration::from_secs(length) {
         let weather = *[Weather::Fair, Weather::NoBroker, Weather::NoRoom].choose(&mut random).unwrap();
         let blow = match random.random_range(0..6) {
@@ -125,7 +124,7 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
         soak.endure(weather, blow, lasting);
         troubles += 1;
         if looked.elapsed() > LOOK_AT_LOGS {
-            kept.keep(&soak.flow);
+            soak.flow.logs();
             looked = Instant::now();
         }
     }
@@ -136,8 +135,7 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     flow.until_end();
     assert_eq!(temporaries(&flow.lake()), Vec::<std::path::PathBuf>::new(), "seed {seed}");
     let watched = watcher.end();
-    kept.keep(&flow);
-    let counts = flow.assert_lake_is_right_over(|partition| kept.log(partition));
+    let counts = flow.assert_lake_is_right();
     println!("{troubles} troubles, {kills} kills, {watched:?}, {counts:?}, {young:?}, then {old:?}");
     assert_eq!((counts.late, counts.malformed, counts.future, counts.unknown), (0, 0, 0, 0), "seed {seed}");
     assert!(Simulated::of(&flow).fewest() > 500);

@@ -14,7 +14,6 @@ use rustix::process::Signal;
 use stockstream::market::checkpoint::{Checkpoint, TopicPartition};
 use support::cluster::Cluster;
 use support::flow::Flow;
-use support::kept_logs::KeptLogs;
 use support::lake::{assert_same, bars, checkpoints, commits};
 use support::program::{PATIENCE, Program};
 use support::skip::real_kafka;
@@ -24,8 +23,6 @@ use support::ticks::START;
 struct RealFlow {
     flow: Flow,
     run: String,
-    /// Also what the broker has deleted.
-    kept: KeptLogs,
     published: i64,
 }
 
@@ -35,7 +32,7 @@ impl RealFlow {
         let bootstrap = real_kafka("STOCKSTREAM_TEST_KAFKA")?;
         let flow = Flow::on(Cluster::real(&bootstrap), false, "[producer]\nenabled = false\n");
         let run = format!("test_{:08x}", rand::random::<u32>());
-        let this = Self { flow, run, kept: KeptLogs::default(), published: 0 };
+        let this = Self { flow, run, published: 0 };
         // Makes the topics.
         this.program(&["run", "--until-end"]).run().summary();
         Some(this)
@@ -63,7 +60,7 @@ impl RealFlow {
         }
         self.flow.cluster.flush();
         self.published += ticks;
-        self.kept.add(self.partition(), self.flow.cluster.log(&topic, 0));
+        self.flow.log(&self.partition());
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -79,14 +76,6 @@ impl RealFlow {
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", self.flow.cluster.bootstrap()).create().unwrap()
-    }
-
-    #[track_caller]
-    fn assert_lake_is_right(&self) {
-        self.flow.assert_lake_is_right_over(|partition| match partition == &self.partition() {
-            true => self.kept.log(partition),
-            false => self.flow.cluster.log(&partition.topic, partition.partition),
-        });
     }
 }
 
@@ -118,11 +107,11 @@ async fn f13_retention_that_overtakes_the_resume_offset_is_refused_or_recorded(#
         [[resume, 200, log_start]]
     );
     assert_eq!(gaps[0].open_ticks_lost, Some((log_start.min(200) - resume).unsigned_abs()));
-    real.assert_lake_is_right();
+    real.flow.assert_lake_is_right();
 
     real.publish(100);
     assert!(real.program(&["run", "--until-end"]).run().summary().bars > 0);
-    real.assert_lake_is_right();
+    real.flow.assert_lake_is_right();
 }
 
 #[rstest::rstest]
@@ -159,7 +148,7 @@ async fn f13_retention_overtakes_the_reading(#[case] on_gap: &str, #[case] strat
         running.end().summary();
     }
     assert_eq!(real.checkpoint().gaps.iter().map(|gap| gap.to.0).collect::<Vec<_>>(), [300]);
-    real.assert_lake_is_right();
+    real.flow.assert_lake_is_right();
 }
 
 #[rstest::rstest]

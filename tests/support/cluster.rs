@@ -91,17 +91,22 @@ impl Cluster {
 
     /// What the log of a partition holds.
     pub fn log(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
-        self.read(topic, partition).into_iter().map(|(record, _)| record).collect()
+        self.log_from(0, topic, partition)
+    }
+
+    /// Without what is below this offset: a mock broker looks for each fetch from its log's start on.
+    pub fn log_from(&self, offset: i64, topic: &str, partition: i32) -> Vec<LogRecord> {
+        self.read(offset, topic, partition).into_iter().map(|(record, _)| record).collect()
     }
 
     /// Payloads of the dead letters, with their reasons.
     pub fn dead_letters(&self) -> Vec<(String, Vec<u8>)> {
-        let letters = self.read(DEAD_LETTERS, 0);
+        let letters = self.read(0, DEAD_LETTERS, 0);
         letters.into_iter().map(|(record, reason)| (reason.unwrap(), record.payload)).collect()
     }
 
-    /// Every record that a partition's log holds, with its header `reason`.
-    fn read(&self, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
+    /// Every record that a partition's log holds at or above this offset, with its header `reason`.
+    fn read(&self, from: i64, topic: &str, partition: i32) -> Vec<(LogRecord, Option<String>)> {
         let mut consumer = self.reader.lock().unwrap();
         let deadline = Instant::now() + PATIENCE;
         let (log_start, log_end) = loop {
@@ -112,11 +117,12 @@ impl Cluster {
             }
             *consumer = reader(&self.bootstrap);
         };
+        let from = log_start.max(from);
         let mut start = TopicPartitionList::new();
-        start.add_partition_offset(topic, partition, Offset::Offset(log_start)).unwrap();
+        start.add_partition_offset(topic, partition, Offset::Offset(from)).unwrap();
         consumer.assign(&start).unwrap();
         let mut records: Vec<(LogRecord, Option<String>)> = Vec::new();
-        while records.last().map_or(log_start, |(record, _)| record.offset + 1) < log_end {
+        while records.last().map_or(from, |(record, _)| record.offset + 1) < log_end {
             match consumer.poll(PATIENCE).expect("the broker answers") {
                 Ok(record) => {
                     let timestamp = record.timestamp().to_millis().map(|millis| EventTime::from_micros(millis * 1000));

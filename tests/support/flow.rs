@@ -1,6 +1,7 @@
 //! A cluster hosted by the test, and a lake that the program makes of its topics.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use stockstream::kafka::topics::partition_of_key;
 use stockstream::market::bar::Bar;
@@ -8,6 +9,7 @@ use stockstream::market::checkpoint::TopicPartition;
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
+use super::kept_logs::KeptLogs;
 use super::lake::{assert_same, bars, checkpoints};
 use super::oracle::{Counts, Facts, LogRecord, one_pass};
 use super::program::{Program, Summary};
@@ -25,6 +27,7 @@ pub struct Flow {
     pub cluster: Cluster,
     pub dir: TempDir,
     pub keyed: bool,
+    kept: Mutex<KeptLogs>,
 }
 
 impl Flow {
@@ -48,7 +51,7 @@ impl Flow {
         let (kafka, properties) = settings.split_at(settings.find("[kafka.properties]").unwrap());
         let settings = format!("{kafka}{layout}{properties}{more}{stocks}");
         std::fs::write(dir.path().join("cluster.toml"), settings).unwrap();
-        Self { cluster, dir, keyed }
+        Self { cluster, dir, keyed, kept: Mutex::default() }
     }
 
     pub fn lake(&self) -> PathBuf {
@@ -65,9 +68,17 @@ impl Flow {
         self.program(&["run", "--until-end"]).run().summary()
     }
 
+    /// The whole log of a partition, also what the brokers have forgotten since it was looked at.
+    pub fn log(&self, partition: &TopicPartition) -> Vec<LogRecord> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.keep(&self.cluster, partition);
+        kept.log(partition)
+    }
+
     /// The whole log of every partition, one after the other.
     pub fn logs(&self) -> Vec<Vec<LogRecord>> {
-        self.partitions().into_iter().map(|(topic, partition)| self.cluster.log(topic, partition)).collect()
+        let partitions = self.partitions().into_iter();
+        partitions.map(|(topic, number)| self.log(&TopicPartition::new(topic, number))).collect()
     }
 
     pub fn partition_of(&self, line: &[u8]) -> (&str, i32) {
@@ -99,14 +110,9 @@ impl Flow {
 
     /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
     pub fn oracle(&self) -> (Vec<Bar>, Counts) {
-        self.oracle_over(|partition| self.cluster.log(&partition.topic, partition.partition))
-    }
-
-    /// The same over these logs: the cluster may have lost a part of its own.
-    pub fn oracle_over(&self, log_of: impl Fn(&TopicPartition) -> Vec<LogRecord>) -> (Vec<Bar>, Counts) {
         let (mut bars, mut counts) = (Vec::new(), Counts::default());
         for (partition, checkpoint) in checkpoints(&self.lake()) {
-            let mut log = log_of(&partition);
+            let mut log = self.log(&partition);
             log.retain(|record| record.offset < checkpoint.cut.0);
             let outcome = one_pass(&log, &Facts::of(&checkpoint));
             let committed = checkpoint.counters;
@@ -131,13 +137,7 @@ impl Flow {
     /// The lake is exactly what one pass over the logs gives.
     #[track_caller]
     pub fn assert_lake_is_right(&self) -> Counts {
-        self.assert_lake_is_right_over(|partition| self.cluster.log(&partition.topic, partition.partition))
-    }
-
-    /// The same over these logs.
-    #[track_caller]
-    pub fn assert_lake_is_right_over(&self, log_of: impl Fn(&TopicPartition) -> Vec<LogRecord>) -> Counts {
-        let (wanted, counts) = self.oracle_over(log_of);
+        let (wanted, counts) = self.oracle();
         assert_same("bars", &bars(&self.lake()), &wanted);
         counts
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stockstream::market::checkpoint::TopicPartition;
 
-use super::flow::Flow;
+use super::cluster::Cluster;
 use super::oracle::LogRecord;
 
 /// By offset, as far as they were looked at in time.
@@ -12,16 +12,12 @@ use super::oracle::LogRecord;
 pub struct KeptLogs(BTreeMap<TopicPartition, BTreeMap<i64, LogRecord>>);
 
 impl KeptLogs {
-    /// Adds what the brokers have now.
-    pub fn keep(&mut self, flow: &Flow) {
-        for ((topic, number), log) in flow.partitions().into_iter().zip(flow.logs()) {
-            self.add(TopicPartition::new(topic, number), log);
-        }
-    }
-
-    /// Adds what a log holds now.
-    pub fn add(&mut self, partition: TopicPartition, log: Vec<LogRecord>) {
-        self.0.entry(partition).or_default().extend(log.into_iter().map(|record| (record.offset, record)));
+    /// Adds what the brokers have now of one log.
+    pub fn keep(&mut self, cluster: &Cluster, partition: &TopicPartition) {
+        let kept = self.0.entry(partition.clone()).or_default();
+        let next = kept.last_key_value().map_or(0, |(last, _)| last + 1);
+        let log = cluster.log_from(next, &partition.topic, partition.partition);
+        kept.extend(log.into_iter().map(|record| (record.offset, record)));
     }
 
     /// From its first record on.
