@@ -30,21 +30,21 @@ pub struct RunSummary {
     pub restarts: u64,
     pub seconds: f64,
     pub ticks_per_second: f64,
-    /// Of its commits. Not in the JSON, whose fields are fixed.
+    /// From a barrier to the publication of its bars. Not in the JSON, whose fields are fixed.
     #[serde(skip)]
-    pub latency: CommitLatency,
+    pub latency: Option<Latency>,
 }
 
-/// Seconds from a barrier to the publication of its bars, over the newest commits.
+/// Seconds that something took, over the newest ten thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct CommitLatency {
+pub struct Latency {
     pub median: f64,
     /// 99 of 100 took no longer.
     pub p99: f64,
     pub longest: f64,
 }
 
-/// Collects the latencies of commits; keeps the newest ten thousand.
+/// Collects latencies; keeps the newest ten thousand.
 #[derive(Debug, Default)]
 pub struct Latencies {
     seconds: VecDeque<f64>,
@@ -53,24 +53,24 @@ pub struct Latencies {
 impl Latencies {
     const KEPT: usize = 10_000;
 
-    pub fn add(&mut self, latency: Duration) {
+    pub fn add(&mut self, seconds: f64) {
         if self.seconds.len() == Self::KEPT {
             self.seconds.pop_front();
         }
-        self.seconds.push_back(latency.as_secs_f64());
+        self.seconds.push_back(seconds);
     }
 
-    /// All zero when there were none.
-    pub fn summary(&self) -> CommitLatency {
+    /// `None` when there were none.
+    pub fn summary(&self) -> Option<Latency> {
         if self.seconds.is_empty() {
-            return CommitLatency::default();
+            return None;
         }
         let mut seconds = Data::new(self.seconds.iter().copied().collect::<Vec<_>>());
-        CommitLatency {
+        Some(Latency {
             median: seconds.median(),
             p99: seconds.percentile(99),
             longest: Statistics::max(self.seconds.iter()),
-        }
+        })
     }
 }
 
@@ -114,8 +114,7 @@ impl fmt::Display for RunSummary {
             self.in_bars, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
         )?;
         write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)?;
-        let CommitLatency { median, p99, longest } = self.latency;
-        if longest > 0.0 {
+        if let Some(Latency { median, p99, longest }) = self.latency {
             let [median, p99, longest] = [median, p99, longest].map(|seconds| seconds * 1e3);
             write!(f, "; barrier to published {median:.1} ms (median), {p99:.1} ms (99 %), {longest:.1} ms (longest)")?;
         }
@@ -132,10 +131,10 @@ mod tests {
     #[test]
     fn latencies_are_those_of_the_newest_commits() {
         let mut latencies = Latencies::default();
-        assert_eq!(latencies.summary(), CommitLatency::default());
-        latencies.add(Duration::from_secs(1000));
-        (1..=Latencies::KEPT).for_each(|millis| latencies.add(Duration::from_millis(millis as u64)));
-        let CommitLatency { median, p99, longest } = latencies.summary();
+        assert_eq!(latencies.summary(), None);
+        latencies.add(1000.0);
+        (1..=Latencies::KEPT).for_each(|millis| latencies.add(millis as f64 / 1e3));
+        let Latency { median, p99, longest } = latencies.summary().unwrap();
         assert!((median - 5.0).abs() < 0.01 && (p99 - 9.9).abs() < 0.01, "{median} {p99}");
         assert_eq!(longest, 10.0, "the first one is forgotten");
     }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::wall_clock::WallClock;
 use crate::fail_points::Place;
 use crate::market::barrier::WindowAnswer;
 use crate::market::symbol::Symbol;
-use crate::market::time::WindowSize;
+use crate::market::time::{Span, WindowSize};
 use crate::market::watermark::Watermark;
 use crate::market::window::StockWindows;
 use crate::messages::barrier::{CloseWindows, WindowsAnswered};
@@ -22,10 +23,13 @@ const LIVE_INTERVAL: Duration = Duration::from_millis(200);
 
 pub struct BarWindow {
     windows: StockWindows,
+    wall: WallClock,
     writer: Recipient<WindowsAnswered>,
     live: Recipient<OpenBarChanged>,
     /// Ticks since the live feed was told.
     untold: u64,
+    /// Of the first of these, when it was folded.
+    age: Option<Span>,
     telling: bool,
 }
 
@@ -33,17 +37,18 @@ impl BarWindow {
     pub fn new(
         symbol: Symbol,
         size: WindowSize,
+        wall: WallClock,
         writer: Recipient<WindowsAnswered>,
         live: Recipient<OpenBarChanged>,
     ) -> Self {
-        Self { windows: StockWindows::new(symbol, size), writer, live, untold: 0, telling: false }
+        Self { windows: StockWindows::new(symbol, size), wall, writer, live, untold: 0, age: None, telling: false }
     }
 
     fn tell(&mut self) {
         self.telling = false;
-        let ticks = std::mem::take(&mut self.untold);
+        let (ticks, age) = (std::mem::take(&mut self.untold), self.age.take());
         if let Some(newest) = self.windows.newest() {
-            self.live.do_send(OpenBarChanged { bar: newest.to_bar(self.windows.symbol()), ticks });
+            self.live.do_send(OpenBarChanged { bar: newest.to_bar(self.windows.symbol()), ticks, age });
         }
     }
 }
@@ -63,6 +68,7 @@ impl Handler<TickBatch> for BarWindow {
         self.untold += batch.ticks.len() as u64;
         if !self.telling {
             self.telling = true;
+            self.age = batch.published.map(|published| self.wall.now() - published);
             ctx.run_later(LIVE_INTERVAL, |window, _| window.tell());
         }
     }

@@ -18,7 +18,7 @@ use crate::messages::lifecycle::ReportSummary;
 use crate::messages::ownership::{
     PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
 };
-use crate::run_summary::{Latencies, RunSummary};
+use crate::run_summary::{Latencies, Latency, RunSummary};
 use crate::supervision::{RestartReason, guarded};
 
 mod owned;
@@ -71,7 +71,7 @@ impl BarWriter {
         match outcome.unwrap_or_else(|panic| Err(Stopped::For(panic))) {
             Ok(None) => {}
             Ok(Some(committed)) => {
-                self.latencies.add(owned.opened.elapsed());
+                self.latencies.add(owned.opened.elapsed().as_secs_f64());
                 owned.reply_to.do_send(committed);
             }
             Err(Stopped::Wait(after)) => {
@@ -186,12 +186,9 @@ impl Handler<ReportSummary> for BarWriter {
 
     fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
         let latency = self.latencies.summary();
-        info!(
-            median = latency.median,
-            p99 = latency.p99,
-            longest = latency.longest,
-            "seconds from barrier to published"
-        );
+        if let Some(Latency { median, p99, longest }) = latency {
+            info!(median, p99, longest, "seconds from barrier to published");
+        }
         MessageResult(RunSummary { latency, ..self.summary })
     }
 }

@@ -14,6 +14,7 @@ use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::messages::commits::FeaturesComputed;
 use crate::messages::live::{LagMeasured, OpenBarChanged, RetentionMeasured, ShowStocks};
+use crate::run_summary::{Latencies, Latency};
 
 /// What is known of a stock.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub struct LiveView {
     pub stocks: BTreeMap<Symbol, LiveStock>,
     /// Records in the log that are not read yet.
     pub lag: u64,
+    /// Of ticks when they reached their bars, since the view before; `None` when none did.
+    pub age: Option<Latency>,
     /// The partition that is nearest to losing ticks unread to the broker's retention.
     pub nearest_loss: Option<NearestLoss>,
 }
@@ -41,6 +44,7 @@ pub type ShowView = Box<dyn FnMut(&LiveView) + Send>;
 
 pub struct LiveFeed {
     view: LiveView,
+    ages: Latencies,
     interval: Duration,
     shown: Instant,
     show: ShowView,
@@ -50,7 +54,14 @@ pub struct LiveFeed {
 
 impl LiveFeed {
     pub fn new(interval: Duration, show: ShowView) -> Self {
-        Self { view: LiveView::default(), interval, shown: Instant::now(), show, shown_stocks: None }
+        Self {
+            view: LiveView::default(),
+            ages: Latencies::default(),
+            interval,
+            shown: Instant::now(),
+            show,
+            shown_stocks: None,
+        }
     }
 
     fn stock(&mut self, symbol: &Symbol) -> Option<&mut LiveStock> {
@@ -64,6 +75,7 @@ impl LiveFeed {
         for stock in self.view.stocks.values_mut() {
             stock.ticks_per_second = std::mem::take(&mut stock.ticks) as f64 / seconds;
         }
+        self.view.age = std::mem::take(&mut self.ages).summary();
         (self.show)(&self.view);
     }
 }
@@ -81,6 +93,7 @@ impl Handler<OpenBarChanged> for LiveFeed {
     type Result = ();
 
     fn handle(&mut self, changed: OpenBarChanged, _: &mut Self::Context) {
+        changed.age.into_iter().for_each(|age| self.ages.add(age.as_secs_f64()));
         let Some(stock) = self.stock(&changed.bar.symbol) else { return };
         stock.ticks += changed.ticks;
         stock.open_bar = Some(changed.bar);

@@ -9,6 +9,7 @@ use tracing::info;
 use super::console::Console;
 use crate::actors::live_feed::{LiveFeed, LiveStock, LiveView, ShowView};
 use crate::market::symbol::Symbol;
+use crate::run_summary::Latency;
 
 /// More stocks than this are summed up in a line.
 const SHOWN: usize = 20;
@@ -46,8 +47,19 @@ fn lines(view: &LiveView) -> impl Iterator<Item = String> {
     let all: f64 = view.stocks.values().map(|stock| stock.ticks_per_second).sum();
     let more = view.stocks.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" (+{more} stocks not shown)") } else { String::new() };
-    let total = format!("all        {all:.0} ticks/s, lag {} records{more}{}", view.lag, retention(view));
+    let (age, near) = (age(view), retention(view));
+    let total = format!("all        {all:.0} ticks/s, lag {} records{age}{more}{near}", view.lag);
     stocks.chain((!view.stocks.is_empty()).then_some(total))
+}
+
+/// Kafka's timestamps are in milliseconds.
+fn age(view: &LiveView) -> String {
+    let Some(Latency { median, p99, .. }) = view.age else { return String::new() };
+    let [median, p99] = [median, p99].map(|seconds| match seconds * 1e3 {
+        millis if millis < 10_000.0 => format!("{millis:.0} ms"),
+        _ => format!("{seconds:.0} s"),
+    });
+    format!(", ticks {median} old (99 %: {p99})")
 }
 
 /// Said only when there is reason to worry.
@@ -111,7 +123,7 @@ mod tests {
             (stock.open_bar, stock.ticks_per_second) = (Some(bar), 2.0);
             (symbol, stock)
         };
-        LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5, nearest_loss: None }
+        LiveView { stocks: (0..stocks).map(stock).collect(), lag: 5, ..LiveView::default() }
     }
 
     #[test]
@@ -126,6 +138,13 @@ mod tests {
         let lines: Vec<String> = lines(&view(25)).collect();
         assert_eq!(lines.len(), SHOWN + 1);
         assert!(lines[SHOWN].contains("50 ticks/s, lag 5 records (+5 stocks not shown)"), "{}", lines[SHOWN]);
+    }
+
+    #[test]
+    fn how_old_ticks_are_when_they_reach_their_bars_is_shown() {
+        let age = Some(Latency { median: 0.0024, p99: 86_400.0, longest: 86_400.0 });
+        let total = lines(&LiveView { age, ..view(1) }).last().unwrap();
+        assert!(total.ends_with("lag 5 records, ticks 2 ms old (99 %: 86400 s)"), "{total}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use actix::Message;
 use crate::kafka::retention::NearestLoss;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
+use crate::market::time::Span;
 
 /// A window to the live feed, a few times a second at most: its newest open bar as it stands.
 #[derive(Clone, Debug, Message)]
@@ -15,6 +16,8 @@ pub struct OpenBarChanged {
     pub bar: Bar,
     /// Ticks folded since the message before.
     pub ticks: u64,
+    /// How long before it was folded the first of them had been published; by two clocks, when that was elsewhere.
+    pub age: Option<Span>,
 }
 
 /// Coordinator to the live feed: the stocks of the settings; others are not shown.

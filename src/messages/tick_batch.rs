@@ -6,12 +6,15 @@ use actix::Message;
 
 use super::credit::Credit;
 use crate::market::tick::Tick;
+use crate::market::time::EventTime;
 
 /// Accepted ticks of one stock, in offset order. Late and broken ticks never get here.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct TickBatch {
     pub ticks: Vec<Tick>,
+    /// When the first of them was published, by the clock of whoever did it.
+    pub published: Option<EventTime>,
     /// Given back when the batch has been folded and dropped.
     pub credit: Credit,
 }

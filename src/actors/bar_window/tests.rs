@@ -2,6 +2,7 @@ use super::*;
 use crate::actors::testing::{Probe, all_done, barrier, genesis, minute, probe, shared, symbol, tick};
 use crate::market::checkpoint::NextOffset;
 use crate::market::tick::Tick;
+use crate::market::time::EventTime;
 use crate::market::window::StillOpen;
 use crate::messages::credit::Credits;
 
@@ -14,15 +15,25 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
+        Self::at(minute(0))
+    }
+
+    /// By this wall clock.
+    fn at(now: EventTime) -> Self {
         tokio::time::pause();
+        let wall = WallClock::reading(move || now);
         let ((writer, answers), (feed, live)) = (probe(), probe());
-        let window = BarWindow::new(symbol("AAPL"), genesis().rules.window, writer, feed).start();
+        let window = BarWindow::new(symbol("AAPL"), genesis().rules.window, wall, writer, feed).start();
         Self { window, answers, live, credits: Credits::new(1_000) }
     }
 
     fn send(&self, ticks: &[Tick]) {
+        self.send_published(None, ticks);
+    }
+
+    fn send_published(&self, published: Option<EventTime>, ticks: &[Tick]) {
         let credit = self.credits.take(ticks.len());
-        self.window.do_send(TickBatch { ticks: ticks.to_vec(), credit });
+        self.window.do_send(TickBatch { ticks: ticks.to_vec(), published, credit });
     }
 
     fn close(&self, cut: i64, watermark: i64) {
@@ -125,4 +136,16 @@ async fn the_live_feed_hears_of_the_newest_window_also_after_an_older_tick() {
     setup.send(&[tick(0, 6, 20.0), tick(1, 1, 10.0)]);
     let changed = setup.live.next().await;
     assert_eq!((changed.bar.window_start, changed.bar.close, changed.ticks), (minute(5), 20.0, 2));
+}
+
+#[actix::test]
+async fn the_live_feed_hears_how_old_the_first_tick_since_the_last_message_was() {
+    let mut setup = Setup::at(minute(3));
+    setup.send_published(Some(minute(1)), &[tick(0, 1, 10.0)]);
+    setup.send_published(Some(minute(2)), &[tick(1, 1, 10.0)]);
+    assert_eq!(setup.live.next().await.age, Some(Span::from_secs(120)));
+    setup.send_published(Some(minute(2)), &[tick(2, 1, 10.0)]);
+    assert_eq!(setup.live.next().await.age, Some(Span::from_secs(60)));
+    setup.send(&[tick(3, 1, 10.0)]);
+    assert_eq!(setup.live.next().await.age, None);
 }

@@ -92,10 +92,11 @@ pub fn spawn_pipeline(
 
     let windows = WindowThread::start();
     let (thread, watched, stuck_after) = (windows.clone(), windows.clone(), settings.supervision.stuck_after);
-    let (answers, shown) = (writer.clone().recipient(), live.clone().recipient());
+    let (answers, shown, wall) = (writer.clone().recipient(), live.clone().recipient(), WallClock::start());
+    let clock = wall.clone();
     let spawn_window = Box::new(move |symbol: &Symbol| {
-        let (symbol, answers, shown) = (symbol.clone(), answers.clone(), shown.clone());
-        thread.spawn(move || BarWindow::new(symbol, rules.window, answers, shown))
+        let (symbol, clock, answers, shown) = (symbol.clone(), clock.clone(), answers.clone(), shown.clone());
+        thread.spawn(move || BarWindow::new(symbol, rules.window, clock, answers, shown))
     });
 
     let reading = Arbiter::new();
@@ -106,7 +107,7 @@ pub fn spawn_pipeline(
             timeout: settings.market.idle_timeout,
             speed: if settings.producer.enabled { settings.producer.speed } else { 1.0 },
         },
-        wall: WallClock::start(),
+        wall,
         collect: Box::new(move |partition| taker.collect(partition)),
         spawn_window,
         replace_stuck_windows: Box::new(move || watched.replace_if_stuck(stuck_after)),

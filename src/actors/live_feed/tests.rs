@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::actors::testing::{minute, symbol};
 use crate::indicators::feature_row::CLOSE_LAGS;
+use crate::market::time::Span;
 
 struct Setup {
     feed: Addr<LiveFeed>,
@@ -28,7 +29,7 @@ fn open_bar(name: &str, minutes: i64, close: f64, ticks: u64) -> OpenBarChanged 
     let (symbol, window_start) = (symbol(name), minute(minutes));
     let (open, high, low) = (1.0, 99.0, 0.5);
     let bar = Bar { symbol, window_start, open, high, low, close, volume: None, vwap: None, ticks: 5 };
-    OpenBarChanged { bar, ticks }
+    OpenBarChanged { bar, ticks, age: None }
 }
 
 fn features(name: &str, minutes: i64, rsi: f64) -> FeatureRow {
@@ -106,4 +107,15 @@ async fn a_stock_that_was_removed_is_shown_no_more() {
     setup.feed.do_send(FeaturesComputed(Arc::from([features("GOOG", 0, 50.0), features("IBM", 0, 50.0)])));
     let view = setup.view().await;
     assert_eq!(view.stocks.keys().map(Symbol::as_str).collect::<Vec<_>>(), ["AAPL", "IBM"]);
+}
+
+#[actix::test]
+async fn the_age_of_ticks_is_that_of_those_since_the_view_before() {
+    let mut setup = Setup::new();
+    for millis in [1, 2, 30] {
+        let age = Some(Span::from_micros(millis * 1_000));
+        setup.feed.do_send(OpenBarChanged { age, ..open_bar("AAPL", 0, 10.0, 1) });
+    }
+    assert_eq!(setup.view().await.age.map(|age| (age.median, age.longest)), Some((0.002, 0.030)));
+    assert_eq!(setup.view().await.age, None);
 }

@@ -60,13 +60,21 @@ pub enum Step {
     Finished,
 }
 
+/// Ticks of a stock that this slice has read.
+#[derive(Default)]
+struct Buffer {
+    ticks: Vec<Tick>,
+    /// When the first of them was.
+    published: Option<EventTime>,
+}
+
 pub struct OwnedPartition {
     pub partition: TopicPartition,
     pub epoch: Epoch,
     pub cursor: PartitionCursor,
     /// By slot.
     windows: Vec<WindowHandle>,
-    buffers: Vec<Vec<Tick>>,
+    buffers: Vec<Buffer>,
     touched: Vec<Slot>,
     pub barrier_in_flight: bool,
     last_barrier: Option<Instant>,
@@ -106,18 +114,20 @@ impl OwnedPartition {
     fn spawn_missing(&mut self, spawn: &SpawnWindow) {
         for symbol in &self.cursor.symbols()[self.windows.len()..] {
             self.windows.push(spawn(symbol));
-            self.buffers.push(Vec::new());
+            self.buffers.push(Buffer::default());
         }
     }
 
     pub fn read(&mut self, record: Record<'_>) -> Verdict {
+        let published = record.timestamp;
         let verdict = self.cursor.read(record);
         if let Verdict::Tick(slot, tick) = verdict {
             let buffer = &mut self.buffers[slot.0];
-            if buffer.is_empty() {
+            if buffer.ticks.is_empty() {
+                buffer.published = published;
                 self.touched.push(slot);
             }
-            buffer.push(tick);
+            buffer.ticks.push(tick);
         }
         verdict
     }
@@ -145,10 +155,11 @@ impl OwnedPartition {
     /// Sends what this slice has read on its way, one batch a stock.
     pub fn flush(&mut self, credits: &Credits) {
         for slot in self.touched.drain(..) {
-            let room = self.buffers[slot.0].len();
-            let ticks = std::mem::replace(&mut self.buffers[slot.0], Vec::with_capacity(room));
+            let Buffer { ticks, published } = &mut self.buffers[slot.0];
+            let room = ticks.len();
+            let ticks = std::mem::replace(ticks, Vec::with_capacity(room));
             let credit = credits.take(ticks.len());
-            self.windows[slot.0].ticks.do_send(TickBatch { ticks, credit });
+            self.windows[slot.0].ticks.do_send(TickBatch { ticks, published: *published, credit });
         }
     }
 
