@@ -74,7 +74,8 @@ fn main() -> Result<()> {
         LayoutName::PerStock => Layout::PerStock,
         LayoutName::Keyed => Layout::Keyed,
     };
-    let universe = Universe { stocks: options.stocks.unwrap_or(Universe::of(layout).stocks), layout };
+    let usual = Universe::of(layout);
+    let universe = Universe { stocks: options.stocks.unwrap_or(usual.stocks), ..usual };
     let figures = match options.broker {
         Some(broker) if !options.bare_loop.is_empty() => {
             let result = bare_loop(&broker, &options.group, &options.bare_loop, options.ticks)?;

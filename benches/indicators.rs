@@ -13,8 +13,11 @@ use stockstream::indicators::ultimate_osc::UltimateOsc;
 use stockstream::indicators::williams_r::WilliamsR;
 use stockstream::market::bar::Bar;
 use stockstream::market::checkpoint::CommitNumber;
-use stockstream::market::symbol::Symbol;
-use stockstream::market::time::EventTime;
+
+#[path = "support/random_bars.rs"]
+mod random_bars;
+
+use random_bars::random_bars;
 
 const ROWS: usize = 1_000_000;
 
@@ -22,41 +25,9 @@ fn main() {
     divan::main();
 }
 
-/// `ROWS` bars of a reproducible walk, sorted by stock, then time.
-fn bars(stocks: usize) -> Vec<Bar> {
-    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut uniform = move || {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        (noise >> 11) as f64 / (1u64 << 53) as f64
-    };
-    let mut bars = Vec::with_capacity(ROWS);
-    for stock in 0..stocks {
-        let symbol = Symbol::new(&format!("S{stock:04}")).expect("a letter and digits");
-        let mut close = 100.0;
-        for row in 0..ROWS / stocks {
-            let open = close;
-            close *= 1.0 + 0.004 * (uniform() - 0.5);
-            bars.push(Bar {
-                symbol: symbol.clone(),
-                window_start: EventTime::from_micros(row as i64 * 300_000_000),
-                open,
-                high: f64::max(open, close) * (1.0 + 0.001 * uniform()),
-                low: f64::min(open, close) * (1.0 - 0.001 * uniform()),
-                close,
-                volume: None,
-                vwap: None,
-                ticks: 60,
-            });
-        }
-    }
-    bars
-}
-
 /// Runs one indicator over the bars of one stock.
 fn one_indicator<I>(bencher: Bencher<'_, '_>, new: fn() -> I, push: impl Fn(&mut I, &Bar) -> Option<f64> + Sync) {
-    let bars = bars(1);
+    let bars = random_bars(1, ROWS);
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
         let mut indicator = new();
         bars.iter().filter_map(|bar| push(&mut indicator, bar)).sum::<f64>()
@@ -86,7 +57,7 @@ fn ema(bencher: Bencher<'_, '_>) {
 /// One bar at a time, the row looked at and dropped.
 #[divan::bench(args = [1, 1_000])]
 fn all_and_lags(bencher: Bencher<'_, '_>, stocks: usize) {
-    let bars = bars(stocks);
+    let bars = random_bars(stocks, ROWS);
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
         for bars in bars.chunk_by(|a, b| a.symbol == b.symbol) {
             let mut indicators = StockIndicators::new();
@@ -100,13 +71,13 @@ fn all_and_lags(bencher: Bencher<'_, '_>, stocks: usize) {
 /// As one file into a partition's state, the rows kept.
 #[divan::bench(args = [1, 1_000])]
 fn a_file_of_bars(bencher: Bencher<'_, '_>, stocks: usize) {
-    let bars = bars(stocks);
+    let bars = random_bars(stocks, ROWS);
     bencher.counter(ItemsCount::new(ROWS)).bench(|| IndicatorState::new().push_file(CommitNumber(1), &bars));
 }
 
 /// The bytes of the state, written and read back.
 #[divan::bench(args = [1, 1_000])]
 fn state_over_a_restart(bencher: Bencher<'_, '_>, stocks: usize) {
-    let state = IndicatorState::from_history(CommitNumber(1), bars(stocks));
+    let state = IndicatorState::from_history(CommitNumber(1), random_bars(stocks, ROWS));
     bencher.counter(ItemsCount::new(stocks)).bench(|| IndicatorState::from_bytes(&state.to_bytes()));
 }

@@ -4,6 +4,7 @@
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 4,1000,10000 --ticks 4000000 --runs 5 --json figures.json
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 1000000,4000000,16000000
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 4000000 --processes 1,2
+//! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 100 --ticks 1752000,10512000 --tick-interval 300    two months, a year
 //! cargo bench --bench scale -- --test                        everything once, with few ticks, without a broker
 //! ```
 //!
@@ -38,6 +39,9 @@ struct Options {
     stocks: Vec<usize>,
     #[arg(long, value_delimiter = ',', default_value = "1000000")]
     ticks: Vec<usize>,
+    /// Event time between two ticks of a stock, in seconds; 300 makes a bar of each
+    #[arg(long, default_value_t = 5)]
+    tick_interval: i64,
     /// That share the partitions
     #[arg(long, value_delimiter = ',', default_value = "1")]
     processes: Vec<usize>,
@@ -55,8 +59,13 @@ struct Lane {
     /// From the first partition taken until the last process stops.
     million_ticks_per_second: Spread,
     cpu_seconds_per_million: Spread,
-    /// Of the largest process.
+    /// Of the largest process, at half its time and at most.
+    half_time_rss_mb: Spread,
     peak_rss_mb: Spread,
+    /// Of bars and of features, at the end.
+    published_files: Spread,
+    /// Everything else in the lake, at the end.
+    other_files: Spread,
     /// Of the process that has read least, of an even share.
     least_share: Spread,
 }
@@ -79,7 +88,8 @@ fn main() -> Result<()> {
         for &ticks in &options.ticks {
             let own = dir.path().join(format!("{stocks}-{ticks}"));
             std::fs::create_dir(&own)?;
-            let topics = FilledTopics::fill(&broker, Universe { layout: Layout::Keyed, stocks }, ticks, &own)?;
+            let universe = Universe { stocks, tick_interval: options.tick_interval, ..Universe::of(Layout::Keyed) };
+            let topics = FilledTopics::fill(&broker, universe, ticks, &own)?;
             let lane = |processes: &usize| Lane { stocks, ticks, processes: *processes, ..Lane::default() };
             let lanes: Vec<Lane> = options.processes.iter().map(lane).collect();
             logs.push((topics, own, lanes));
@@ -89,7 +99,8 @@ fn main() -> Result<()> {
         for (topics, own, lanes) in &mut logs {
             for lane in lanes {
                 let name = format!("{round}_{}", lane.processes);
-                lane.push(&read(topics, &own.join(&name), &name, lane.processes)?)?;
+                let lake = own.join(&name);
+                lane.push(&read(topics, &lake, &name, lane.processes)?, &lake)?;
             }
         }
     }
@@ -112,7 +123,7 @@ fn read(topics: &FilledTopics<'_>, lake: &Path, name: &str, processes: usize) ->
 }
 
 impl Lane {
-    fn push(&mut self, measured: &[Measured]) -> Result<()> {
+    fn push(&mut self, measured: &[Measured], lake: &Path) -> Result<()> {
         let (mut read, mut bars, mut least) = (0, 0, u64::MAX);
         let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
         for process in measured {
@@ -129,9 +140,24 @@ impl Lane {
         self.million_ticks_per_second.push(million / (last - first));
         self.cpu_seconds_per_million.push(measured.iter().map(|process| process.cpu_seconds).sum::<f64>() / million);
         self.peak_rss_mb.push(measured.iter().map(|process| process.peak_rss_mb).fold(0.0, f64::max));
+        let at_half_time = measured.iter().filter_map(|process| process.rss_mb_at(process.wall / 2));
+        self.half_time_rss_mb.push(at_half_time.fold(0.0, f64::max));
+        let published = files_below(&lake.join("bars"))? + files_below(&lake.join("features"))?;
+        self.published_files.push(published as f64);
+        self.other_files.push((files_below(lake)? - published) as f64);
         self.least_share.push(least as f64 * self.processes as f64 / self.ticks as f64);
         Ok(())
     }
+}
+
+/// However deep.
+fn files_below(dir: &Path) -> Result<usize> {
+    let mut files = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        files += if entry.file_type()?.is_dir() { files_below(&entry.path())? } else { 1 };
+    }
+    Ok(files)
 }
 
 fn print(lanes: &[Lane]) {
@@ -140,7 +166,10 @@ fn print(lanes: &[Lane]) {
         print_heading(&format!("{stocks} stocks, {ticks} ticks, {bars} bars, {processes} process(es)"));
         print_row("million ticks a second", &lane.million_ticks_per_second);
         print_row("CPU seconds a million ticks", &lane.cpu_seconds_per_million);
+        print_row("memory at half time, MB", &lane.half_time_rss_mb);
         print_row("peak memory, MB", &lane.peak_rss_mb);
+        print_row("files of bars and features", &lane.published_files);
+        print_row("other files", &lane.other_files);
         if *processes > 1 {
             print_row("ticks of the least busy process, of an even share", &lane.least_share);
         }

@@ -111,8 +111,15 @@ impl<'a> FilledTopics<'a> {
 
     /// The program that reads them to the end, as a member of a group.
     pub fn program(&self, lake: &Path, group: &str) -> Command {
+        let mut command = self.run(lake, group);
+        command.arg("--until-end");
+        command
+    }
+
+    /// The program that runs until it is stopped, as a member of a group.
+    pub fn run(&self, lake: &Path, group: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stockstream"));
-        command.args(["run", "--until-end", "--json", "--settings"]).arg(&self.settings_file).arg("--lake").arg(lake);
+        command.args(["run", "--json", "--settings"]).arg(&self.settings_file).arg("--lake").arg(lake);
         command.env("STOCKSTREAM__KAFKA__GROUP_ID", group);
         command
     }

@@ -31,6 +31,12 @@ pub fn field_of(log: &str, message: &str, field: &str) -> Result<f64> {
     number.with_context(|| format!("the log does not say {message:?} with {field}:\n{log}"))
 }
 
+/// What the log says, in order.
+pub fn messages_of(log: &str) -> impl Iterator<Item = String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| line["fields"]["message"].as_str().map(String::from))
+}
+
 fn moments_of(log: &str, message: &str) -> Result<Vec<f64>> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let moment = |line: Value| {

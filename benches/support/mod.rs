@@ -9,6 +9,7 @@ pub mod core_pass;
 pub mod filled_topics;
 pub mod log_moments;
 pub mod process;
+pub mod random_bars;
 pub mod replayed_file;
 pub mod spread;
 pub mod work;

@@ -35,6 +35,11 @@ pub struct MemorySample {
 }
 
 impl Measured {
+    /// When it was first looked at after so long a time.
+    pub fn rss_mb_at(&self, after: Duration) -> Option<f64> {
+        self.memory.iter().find(|sample| sample.after >= after).map(|sample| sample.rss_mb)
+    }
+
     /// The last line of stdout as JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         let last = self.stdout.lines().last().context("nothing on stdout")?;

@@ -1,5 +1,4 @@
-//! The ticks that every measurement reads: `YYYY-MM-DD HH:MM:SS,SYMBOL,price`, 5 s of event time between two ticks of a stock,
-//! prices from a seeded walk. The same for the same arguments.
+//! The ticks that every measurement reads: `YYYY-MM-DD HH:MM:SS,SYMBOL,price`, prices from a seeded walk. The same for the same arguments.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::io::Write;
@@ -9,8 +8,6 @@ use stockstream::market::symbol::Symbol;
 use stockstream::market::time::EventTime;
 use stockstream::settings::Layout;
 
-/// Event time between two ticks of a stock.
-const TICK_INTERVAL_SECS: i64 = 5;
 /// 2024-01-01 00:00:00 UTC.
 pub const FIRST_TICK_SECS: i64 = 1_704_067_200;
 /// Partitions of the layout `keyed`.
@@ -21,12 +18,14 @@ pub const KEYED_PARTITIONS: i32 = 8;
 pub struct Universe {
     pub layout: Layout,
     pub stocks: usize,
+    /// Event time between two ticks of a stock, in seconds.
+    pub tick_interval: i64,
 }
 
 impl Universe {
-    /// Four stocks with a topic each, or a thousand in one topic.
+    /// Four stocks with a topic each, or a thousand in one topic; a tick every 5 seconds.
     pub fn of(layout: Layout) -> Self {
-        Self { layout, stocks: if layout == Layout::Keyed { 1_000 } else { 4 } }
+        Self { layout, stocks: if layout == Layout::Keyed { 1_000 } else { 4 }, tick_interval: 5 }
     }
 }
 
@@ -43,6 +42,7 @@ pub struct Work {
     pub layout: Layout,
     pub symbols: Vec<Symbol>,
     prices: Vec<f64>,
+    tick_interval: i64,
     noise: u64,
     next: usize,
 }
@@ -54,7 +54,7 @@ pub struct Line<'a> {
 }
 
 impl Work {
-    pub fn new(Universe { layout, stocks }: Universe) -> Self {
+    pub fn new(Universe { layout, stocks, tick_interval }: Universe) -> Self {
         let named = ["AAPL", "GOOG", "MSFT", "NVDA"].map(String::from);
         let names: Vec<String> = match layout {
             Layout::PerStock if stocks <= named.len() => named[..stocks].to_vec(),
@@ -62,7 +62,8 @@ impl Work {
         };
         let symbols: Vec<Symbol> =
             names.iter().map(|name| Symbol::new(name).expect("letters and digits are a symbol")).collect();
-        Self { layout, prices: vec![100.0; symbols.len()], symbols, noise: 0x9e37_79b9_7f4a_7c15, next: 0 }
+        let prices = vec![100.0; symbols.len()];
+        Self { layout, symbols, prices, tick_interval, noise: 0x9e37_79b9_7f4a_7c15, next: 0 }
     }
 
     /// Only the stocks of the partition that `index` names; their ticks are one partition's log.
@@ -88,7 +89,7 @@ impl Work {
         let step = (self.noise >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
         // The pull to the middle keeps every price at three digits before the point, and lines at one length.
         self.prices[stock] += step + (500.0 - self.prices[stock]) * 1e-3;
-        let seconds = FIRST_TICK_SECS + round as i64 * TICK_INTERVAL_SECS;
+        let seconds = FIRST_TICK_SECS + round as i64 * self.tick_interval;
         let time = EventTime::from_micros(seconds * 1_000_000).to_string();
         let (date, clock) = (&time[..10], &time[11..19]);
         buffer.clear();

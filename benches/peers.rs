@@ -1,0 +1,172 @@
+//! Parquet files against pyarrow and indicators against `ta`: the same bars, one thread each, in turn.
+//!
+//! ```text
+//! pip install -r tests/foreign/requirements.txt
+//! cargo bench --bench peers -- --python python3 --runs 5 --json figures.json
+//! cargo bench --bench peers -- --test                        few bars, once
+//! ```
+//!
+//! Ours begins and ends with rows (`Bar`, `FeatureRow`), theirs with columns in memory. What they run is in `benches/peers.py`.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+use stockstream::indicators::state::IndicatorState;
+use stockstream::market::bar::Bar;
+use stockstream::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, TopicPartition};
+use stockstream::market::time::{Span, WindowSize};
+use stockstream::settings::Compression;
+use stockstream::storage::parquet::{decode_commit, encode_commit};
+
+use support::args::{CargoArgs, write_json};
+use support::random_bars::random_bars;
+use support::spread::{Spread, print_heading, print_row};
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROWS: usize = 1_000_000;
+const SMOKE_ROWS: usize = 10_000;
+/// As many as the other side does; the best counts.
+const PASSES: usize = 3;
+
+#[derive(Parser)]
+struct Options {
+    /// With pyarrow, pandas and ta
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Rounds
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Writes the figures here
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    cargo: CargoArgs,
+}
+
+/// Of one file of bars.
+#[derive(Default, Serialize)]
+struct Duel {
+    stocks: usize,
+    rows: usize,
+    bytes_per_bar: Spread,
+    million_bars_written_per_second: Spread,
+    million_bars_read_per_second: Spread,
+    million_feature_rows_per_second: Spread,
+    /// Ours over theirs.
+    size: Spread,
+    write_speed: Spread,
+    read_speed: Spread,
+    feature_speed: Spread,
+}
+
+/// Seconds, and the size of the file.
+#[derive(Deserialize)]
+struct Pass {
+    bytes: usize,
+    write: f64,
+    read: f64,
+    #[serde(rename = "ta")]
+    features: f64,
+}
+
+fn main() -> Result<()> {
+    let mut options = Options::parse();
+    if !options.cargo.mean("peers") {
+        return Ok(());
+    }
+    let mut rows = ROWS;
+    if options.cargo.is_smoke() {
+        (rows, options.runs) = (SMOKE_ROWS, 1);
+    }
+    let dir = tempfile::tempdir()?;
+    let mut duels = Vec::new();
+    for stocks in [1, 1_000] {
+        let (bars, file) = (random_bars(stocks, rows), dir.path().join(format!("{stocks}.parquet")));
+        let mut duel = Duel { stocks, rows, ..Duel::default() };
+        for _ in 0..options.runs {
+            let ours = ours(&bars, &file)?;
+            duel.push(&ours, &theirs(&options.python, &file)?);
+        }
+        duel.print();
+        duels.push(duel);
+    }
+    write_json(&duels, options.json.as_deref())
+}
+
+/// Leaves the file for the others.
+fn ours(bars: &[Bar], file: &Path) -> Result<Pass> {
+    let window = WindowSize::new(Span::from_secs(300)).context("five minutes divide the day")?;
+    let rules = BarRules { window, lateness: Span::ZERO, max_ahead: Span::ZERO };
+    let commit = Commit { rows: bars.into(), checkpoint: Checkpoint::genesis(rules, "bench") };
+    let (partition, number) = (TopicPartition::new("stock_ticks", 0), CommitNumber(1));
+    let (write, bytes) = best(|| encode_commit(&partition, number, &commit, Compression::Zstd));
+    let bytes = bytes?;
+    std::fs::write(file, &bytes)?;
+    let (read, again) = best(|| decode_commit(&bytes));
+    ensure!(again?.commit == commit, "what was written is not what is read");
+    let (features, computed) = best(|| IndicatorState::new().push_file(number, bars));
+    ensure!(computed.len() == bars.len(), "each bar has features");
+    Ok(Pass { bytes: bytes.len(), write, read, features })
+}
+
+/// Seconds of the fastest pass, and what the last one gave.
+fn best<R>(work: impl Fn() -> R) -> (f64, R) {
+    let pass = || {
+        let begun = Instant::now();
+        let result = work();
+        (begun.elapsed().as_secs_f64(), result)
+    };
+    let (mut least, mut last) = pass();
+    for _ in 1..PASSES {
+        let seconds;
+        (seconds, last) = pass();
+        least = least.min(seconds);
+    }
+    (least, last)
+}
+
+fn theirs(python: &Path, file: &Path) -> Result<Pass> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers.py");
+    let mut command = Command::new(python);
+    let output = command.arg(script).arg(file).output();
+    let output = output.with_context(|| format!("cannot run {}: give one with --python", python.display()))?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the others failed; do they have tests/foreign/requirements.txt?\n{error}");
+    serde_json::from_slice(&output.stdout).context("no JSON of the others")
+}
+
+impl Duel {
+    fn push(&mut self, ours: &Pass, theirs: &Pass) {
+        let rows = self.rows as f64;
+        self.bytes_per_bar.push(ours.bytes as f64 / rows);
+        self.million_bars_written_per_second.push(rows / 1e6 / ours.write);
+        self.million_bars_read_per_second.push(rows / 1e6 / ours.read);
+        self.million_feature_rows_per_second.push(rows / 1e6 / ours.features);
+        self.size.push(ours.bytes as f64 / theirs.bytes as f64);
+        self.write_speed.push(theirs.write / ours.write);
+        self.read_speed.push(theirs.read / ours.read);
+        self.feature_speed.push(theirs.features / ours.features);
+    }
+
+    fn print(&self) {
+        print_heading(&format!("{} bars of {} stocks, one thread", self.rows, self.stocks));
+        print_row("bytes a bar", &self.bytes_per_bar);
+        print_row("million bars written a second", &self.million_bars_written_per_second);
+        print_row("million bars read a second", &self.million_bars_read_per_second);
+        print_row("million feature rows a second", &self.million_feature_rows_per_second);
+        print_row("size, of pyarrow's", &self.size);
+        print_row("write speed, of pyarrow's", &self.write_speed);
+        print_row("read speed, of pyarrow's", &self.read_speed);
+        print_row("speed of indicators, of ta's", &self.feature_speed);
+    }
+}
