@@ -27,8 +27,8 @@ use support::watcher::Watcher;
 const INTERVAL: Span = Span::from_secs(5);
 
 /// Four hundred ticks a second of each stock; a window takes a seventh of a second. The past lasts longer than any test: what has caught
-/// up with the present has a tick in five seconds.
-const FAST: &str = "[producer]\nspeed = 2000\nstart_ago = \"100 days\"\nhistory = \"1h\"\n";
+/// up with the present has a tick in five seconds. And some ticks a batch: a mock broker looks through its batches at each fetch.
+const FAST: &str = "\"linger.ms\" = 50\n[producer]\nspeed = 2000\nstart_ago = \"100 days\"\nhistory = \"1h\"\n";
 
 /// Waits until there are this many bars more of the last stock.
 fn until_more_bars(flow: &Flow, running: &mut Running, more: usize) {

@@ -16,9 +16,10 @@ use support::watcher::Watcher;
 #[test]
 fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
     let (outage, times) = Effort::of_this_run().pick((2_u64, 1), (5, 2), (60, 3));
-    // The past must last: what has caught up with the present has a tick in five seconds.
+    // The past must last: what has caught up with the present has a tick in five seconds. And some ticks a batch: a mock broker looks
+    // through its batches at each fetch.
     let past = "start_ago = \"100 days\"\nhistory = \"1h\"\n";
-    let flow = Flow::on(Cluster::start(), false, &format!("[producer]\nspeed = 2000\n{past}"));
+    let flow = Flow::on(Cluster::start(), false, &format!("\"linger.ms\" = 50\n[producer]\nspeed = 2000\n{past}"));
     std::fs::create_dir(flow.lake()).unwrap();
     let Some(disk) = SmallDisk::mount(&flow.lake(), 32) else { return };
     let watcher = Watcher::start(&flow.lake());

@@ -103,7 +103,8 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     let (length, speed) = effort.pick((8, 7200), (60, 2880), (600, 1008));
     let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
-    let head = format!("[producer]\nspeed = {speed}\ntick_interval = \"10s\"\nhistory = \"1h\"\n");
+    // Some ticks a batch: a mock broker looks through its batches at each fetch.
+    let head = format!("\"linger.ms\" = 100\n[producer]\nspeed = {speed}\ntick_interval = \"10s\"\nhistory = \"1h\"\n");
     let flow = Flow::on(Cluster::start(), random.random(), &head);
     std::fs::create_dir(flow.lake()).unwrap();
     let disk = SmallDisk::mount(&flow.lake(), effort.pick(64, 128, 256));
