@@ -2,6 +2,7 @@
 
 use arrow2::array::{Array, PrimitiveArray, Utf8Array};
 use arrow2::datatypes::{DataType, Field, Schema, TimeUnit};
+use compact_str::CompactString;
 
 use super::{Unreadable, Unwritable, damaged, pages};
 use crate::indicators::feature_row::{CLOSE_LAGS, FeatureRow};
@@ -16,7 +17,8 @@ const INDICATORS: [&str; 4] = ["williams_r", "ultimate_osc", "rsi", "ema"];
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
     Time(Vec<Option<i64>>),
-    Text(Vec<Option<String>>),
+    /// Symbols fit without an allocation.
+    Text(Vec<Option<CompactString>>),
     Double(Vec<Option<f64>>),
     Count(Vec<Option<i64>>),
 }
@@ -52,24 +54,26 @@ impl Column {
     }
 
     fn update(&self, crc: &mut crc32fast::Hasher) {
-        fn each<'a, T: 'a>(
-            crc: &mut crc32fast::Hasher,
-            values: &'a [Option<T>],
-            put: impl Fn(&mut crc32fast::Hasher, &'a T),
-        ) {
-            for value in values {
-                crc.update(&[u8::from(value.is_some())]);
-                if let Some(value) = value {
-                    put(crc, value);
+        /// A checksum takes long runs of bytes many times faster than single values.
+        fn each<T>(crc: &mut crc32fast::Hasher, values: &[Option<T>], put: impl Fn(&mut Vec<u8>, &T)) {
+            let mut bytes = Vec::new();
+            for values in values.chunks(1024) {
+                bytes.clear();
+                for value in values {
+                    bytes.push(u8::from(value.is_some()));
+                    if let Some(value) = value {
+                        put(&mut bytes, value);
+                    }
                 }
+                crc.update(&bytes);
             }
         }
         match self {
-            Column::Time(values) | Column::Count(values) => each(crc, values, |crc, v| crc.update(&v.to_le_bytes())),
-            Column::Double(values) => each(crc, values, |crc, v| crc.update(&v.to_bits().to_le_bytes())),
-            Column::Text(values) => each(crc, values, |crc, v| {
-                crc.update(&(v.len() as u64).to_le_bytes());
-                crc.update(v.as_bytes());
+            Column::Time(values) | Column::Count(values) => each(crc, values, |bytes, v| bytes.extend(v.to_le_bytes())),
+            Column::Double(values) => each(crc, values, |bytes, v| bytes.extend(v.to_bits().to_le_bytes())),
+            Column::Text(values) => each(crc, values, |bytes, v| {
+                bytes.extend((v.len() as u64).to_le_bytes());
+                bytes.extend(v.as_bytes());
             }),
         }
     }
@@ -96,27 +100,27 @@ impl Column {
     /// # Errors
     /// When they are not exactly as many.
     pub fn extend(&mut self, present: &[bool], mut values: &[u8]) -> Result<(), Unreadable> {
-        fn each<T>(
+        fn eight_bytes<T>(
             into: &mut Vec<Option<T>>,
             present: &[bool],
-            mut next: impl FnMut() -> Result<T, Unreadable>,
+            values: &mut &[u8],
+            from: impl Fn([u8; 8]) -> T,
         ) -> Result<(), Unreadable> {
-            into.reserve(present.len());
-            for present in present {
-                into.push(if *present { Some(next()?) } else { None });
-            }
+            let count = present.iter().filter(|present| **present).count();
+            let (values, _) = pages::split_at(values, 8 * count)?.as_chunks();
+            let mut values = values.iter();
+            into.extend(present.iter().map(|present| if *present { values.next().copied().map(&from) } else { None }));
             Ok(())
         }
-        let rest = &mut values;
         match self {
-            Column::Time(into) | Column::Count(into) => {
-                each(into, present, || fixed(rest).map(i64::from_le_bytes))?;
+            Column::Time(into) | Column::Count(into) => eight_bytes(into, present, &mut values, i64::from_le_bytes)?,
+            Column::Double(into) => eight_bytes(into, present, &mut values, f64::from_le_bytes)?,
+            Column::Text(into) => {
+                into.reserve(present.len());
+                for present in present {
+                    into.push(if *present { Some(text(&mut values)?) } else { None });
+                }
             }
-            Column::Double(into) => each(into, present, || fixed(rest).map(f64::from_le_bytes))?,
-            Column::Text(into) => each(into, present, || {
-                let length = u32::from_le_bytes(fixed(rest)?) as usize;
-                String::from_utf8(pages::split_at(rest, length)?.to_vec()).map_err(|_| pages::broken())
-            })?,
         }
         if values.is_empty() { Ok(()) } else { Err(damaged("a page holds more values than rows")) }
     }
@@ -132,8 +136,11 @@ impl Column {
     }
 }
 
-fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Unreadable> {
-    pages::split_at(rest, N)?.try_into().map_err(|_| pages::broken())
+/// Behind its length.
+fn text(values: &mut &[u8]) -> Result<CompactString, Unreadable> {
+    let length = pages::split_at(values, 4)?.try_into().map_err(|_| pages::broken())?;
+    let text = pages::split_at(values, u32::from_le_bytes(length) as usize)?;
+    CompactString::from_utf8(text).map_err(|_| pages::broken())
 }
 
 fn time_type() -> DataType {
@@ -179,7 +186,7 @@ fn head_columns<R>(
 ) -> Result<Vec<Column>, Unwritable> {
     let mut columns = vec![
         Column::Time(rows.iter().map(|row| Some(key(row).0.micros())).collect()),
-        Column::Text(rows.iter().map(|row| Some(key(row).1.to_string())).collect()),
+        Column::Text(rows.iter().map(|row| Some(CompactString::new(key(row).1.as_str()))).collect()),
     ];
     for (i, name) in PRICES.into_iter().enumerate() {
         let values = rows.iter().map(|row| required(prices(row)[i], name, key(row).1, key(row).0));

@@ -1,12 +1,17 @@
 //! The pages of a column: data pages of version 1, plain values, definition levels in runs, no dictionary.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use parquet_format_safe::thrift::protocol::TCompactInputProtocol;
 use parquet_format_safe::{CompressionCodec, DataPageHeader, Encoding, PageHeader, PageType};
 
 use super::columns::Column;
 use super::{Unreadable, damaged};
+
+thread_local! {
+    static ZSTD: RefCell<zstd::bulk::Decompressor<'static>> = RefCell::default();
+}
 
 /// More than a page's header needs, its minimum and maximum included.
 const MOST_OF_A_HEADER: usize = 16 * 1024;
@@ -64,7 +69,9 @@ fn decompress(codec: CompressionCodec, stored: &[u8], size: usize) -> Result<Cow
     }
     let mut page = vec![0; size];
     let length = match codec {
-        CompressionCodec::ZSTD => zstd::bulk::decompress_to_buffer(stored, &mut page[..]).map_err(|_| broken())?,
+        CompressionCodec::ZSTD => {
+            ZSTD.with_borrow_mut(|zstd| zstd.decompress_to_buffer(stored, &mut page[..])).map_err(|_| broken())?
+        }
         CompressionCodec::SNAPPY => {
             parquet2::compression::decompress(parquet2::compression::Compression::Snappy, stored, &mut page)
                 .map_err(|_| broken())?;
