@@ -23,8 +23,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// When to look again for dead letters that are not acknowledged yet, or features that are far behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How many files the indicator engine may be behind before commits wait for it.
-pub(super) const FEATURES_BEHIND: usize = 64;
+/// How many files, or rows, the indicator engine may be behind in a partition before commits wait for it.
+pub(super) const FILES_BEHIND: usize = 64;
+pub(super) const ROWS_BEHIND: usize = 20_000;
 
 /// A partition that is ours.
 pub(super) struct Owned {
@@ -47,18 +48,19 @@ pub(super) struct FeatureProgress {
     /// The newest file that the saved indicator state includes; before the first until the engine has loaded its state and completed
     /// what an earlier run left.
     saved: CommitNumber,
-    /// Files whose features are not in the lake yet, ascending.
-    unpublished: VecDeque<CommitNumber>,
+    /// Files whose features are not in the lake yet, ascending, with their rows.
+    unpublished: VecDeque<(CommitNumber, usize)>,
 }
 
 impl FeatureProgress {
     fn is_far_behind(&self) -> bool {
-        self.unpublished.len() >= FEATURES_BEHIND
+        let rows: usize = self.unpublished.iter().map(|(_, rows)| rows).sum();
+        self.unpublished.len() >= FILES_BEHIND || rows >= ROWS_BEHIND
     }
 
     pub fn advance(&mut self, features: &FeaturesPublished) {
         self.saved = self.saved.max(features.saved);
-        self.unpublished.retain(|number| *number > features.published);
+        self.unpublished.retain(|(number, _)| *number > features.published);
     }
 }
 
@@ -126,7 +128,7 @@ impl Owned {
             self.checkpoint = commit.checkpoint.clone();
             debug!(partition = %barrier.partition, number = %self.chain.last(), rows = commit.rows.len(), "committed");
             if let Some(file) = published {
-                self.features.unpublished.push_back(file.number);
+                self.features.unpublished.push_back((file.number, commit.rows.len()));
                 bars.do_send(BarsCommitted { epoch: self.epoch, file, rows: commit.rows.clone() });
             }
             commits.pop_front();

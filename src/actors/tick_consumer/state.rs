@@ -30,7 +30,7 @@ mod reading;
 /// Hands over what was taken when the source assigned a partition.
 pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoint)> + Send>;
 
-/// A partition whose barrier is not answered is read on for this many times `commit_every`, then waits.
+/// Partitions whose barriers are not answered are read on for this many times `commit_every` records together, then all wait.
 const AHEAD_OF_COMMITS: u64 = 4;
 /// Between two measurements of the lag.
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
@@ -130,8 +130,8 @@ impl ConsumerState {
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
     pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        !self.letters.all_sent()
-            || self.owned.iter().any(|owned| owned.barrier_in_flight && owned.cursor.since_barrier() > limit)
+        let waiting = self.owned.iter().filter(|owned| owned.barrier_in_flight);
+        !self.letters.all_sent() || waiting.map(|owned| owned.cursor.since_barrier()).sum::<u64>() > limit
     }
 
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.

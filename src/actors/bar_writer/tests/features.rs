@@ -65,13 +65,25 @@ async fn what_an_engine_of_another_epoch_says_lets_nothing_go() {
 }
 
 #[actix::test]
-async fn commits_wait_for_an_engine_that_is_far_behind() {
+async fn commits_wait_for_an_engine_that_is_many_files_behind() {
     // With the fence, which counts too.
-    let entries = FEATURES_BEHIND as u64 + 1;
+    let entries = FILES_BEHIND as u64 + 1;
     let mut setup = Setup::with_entries(entries).await;
     setup.close(i64::try_from(entries).unwrap(), &[bar("AAPL", 5_000, 1)]);
     setup.committed.stays_silent_for(Duration::from_secs(60)).await;
     setup.engine_has(2, 0, 1).await;
+    setup.committed.next().await;
+}
+
+#[actix::test]
+async fn commits_wait_for_an_engine_that_is_many_rows_behind() {
+    let mut setup = Setup::with_entries(2).await;
+    let rows: Vec<Bar> = (0..ROWS_BEHIND as i64).map(|window| bar("AAPL", 5_000 + 5 * window, 1)).collect();
+    setup.close(2, &rows);
+    setup.committed.next().await;
+    setup.close(3, &[bar("AAPL", 5_000_000, 1)]);
+    setup.committed.stays_silent_for(Duration::from_secs(60)).await;
+    setup.engine_has(3, 0, 1).await;
     setup.committed.next().await;
 }
 
