@@ -1,6 +1,5 @@
 //! What a run did, in numbers that add up: `read` equals the sum of the seven that follow it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ pub struct RunSummary {
     pub latency: Option<Latency>,
 }
 
-/// Seconds that something took, over the newest ten thousand.
+/// Seconds that something took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
     pub median: f64,
@@ -44,20 +43,37 @@ pub struct Latency {
     pub longest: f64,
 }
 
-/// Collects latencies; keeps the newest ten thousand.
-#[derive(Debug, Default)]
+/// Collects latencies. Of very many it keeps some thousand, evenly over all of them.
+#[derive(Debug)]
 pub struct Latencies {
-    seconds: VecDeque<f64>,
+    seconds: Vec<f64>,
+    /// One of so many is kept.
+    one_of: u64,
+    seen: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self { seconds: Vec::new(), one_of: 1, seen: 0 }
+    }
 }
 
 impl Latencies {
-    const KEPT: usize = 10_000;
+    const MOST_KEPT: usize = 10_000;
 
     pub fn add(&mut self, seconds: f64) {
-        if self.seconds.len() == Self::KEPT {
-            self.seconds.pop_front();
+        if self.seconds.len() == Self::MOST_KEPT {
+            let mut at = 0;
+            self.seconds.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.one_of *= 2;
         }
-        self.seconds.push_back(seconds);
+        if self.seen.is_multiple_of(self.one_of) {
+            self.seconds.push(seconds);
+        }
+        self.seen += 1;
     }
 
     /// `None` when there were none.
@@ -65,7 +81,7 @@ impl Latencies {
         if self.seconds.is_empty() {
             return None;
         }
-        let mut seconds = Data::new(self.seconds.iter().copied().collect::<Vec<_>>());
+        let mut seconds = Data::new(self.seconds.clone());
         Some(Latency {
             median: seconds.median(),
             p99: seconds.percentile(99),
@@ -129,14 +145,18 @@ mod tests {
     use crate::market::time::{Span, WindowSize};
 
     #[test]
-    fn latencies_are_those_of_the_newest_commits() {
+    fn latencies_of_very_many_are_told_by_some_of_them_evenly() {
         let mut latencies = Latencies::default();
         assert_eq!(latencies.summary(), None);
-        latencies.add(1000.0);
-        (1..=Latencies::KEPT).for_each(|millis| latencies.add(millis as f64 / 1e3));
+        latencies.add(0.25);
+        assert_eq!(latencies.summary(), Some(Latency { median: 0.25, p99: 0.25, longest: 0.25 }));
+        (0..1_000_000).for_each(|millis| latencies.add(f64::from(millis) / 1e3));
         let Latency { median, p99, longest } = latencies.summary().unwrap();
-        assert!((median - 5.0).abs() < 0.01 && (p99 - 9.9).abs() < 0.01, "{median} {p99}");
-        assert_eq!(longest, 10.0, "the first one is forgotten");
+        assert!(
+            (median - 500.0).abs() < 1.0 && (p99 - 990.0).abs() < 1.0 && longest > 999.0,
+            "{median} {p99} {longest}"
+        );
+        assert!(latencies.seconds.len() <= Latencies::MOST_KEPT);
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use actix::prelude::*;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::market::barrier::Assembly;
@@ -123,10 +122,10 @@ impl Handler<PartitionLost> for BarWriter {
 impl Handler<BarrierOpened> for BarWriter {
     type Result = ();
 
-    fn handle(&mut self, BarrierOpened(barrier): BarrierOpened, ctx: &mut Self::Context) {
+    fn handle(&mut self, BarrierOpened { barrier, at }: BarrierOpened, ctx: &mut Self::Context) {
         if let Some(owned) = self.owned(&barrier.partition, barrier.epoch) {
             owned.stage = Stage::Collecting(Assembly::new(barrier.clone()));
-            owned.opened = Instant::now();
+            owned.opened = at;
             self.commit_on(&barrier.partition, ctx);
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Message;
+use tokio::time::Instant;
 
 use crate::market::barrier::{Barrier, WindowAnswer};
 use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
@@ -15,7 +16,11 @@ pub struct CloseWindows(pub Arc<Barrier>);
 /// Consumer to the writer: expect the answers to this barrier.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct BarrierOpened(pub Arc<Barrier>);
+pub struct BarrierOpened {
+    pub barrier: Arc<Barrier>,
+    /// When it was, for the latency of its commit.
+    pub at: Instant,
+}
 
 /// A window to the writer.
 #[derive(Debug, Message)]

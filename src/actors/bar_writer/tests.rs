@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
-use super::owned::FEATURES_BEHIND;
+use super::owned::{FILES_BEHIND, ROWS_BEHIND};
 use super::*;
 use crate::actors::testing::{
     Probe, Trouble, all_done, bar, barrier, failing_lake, lake, minute, open_lake, partition, probe, shared, take,
@@ -70,7 +71,7 @@ impl Setup {
     }
 
     fn open(&self, barrier: &Barrier) {
-        self.writer.do_send(BarrierOpened(shared(barrier)));
+        self.writer.do_send(BarrierOpened { barrier: shared(barrier), at: Instant::now() });
     }
 
     /// Answers with these bars and so many ticks in windows that stay open, the first of them the record before the cut.

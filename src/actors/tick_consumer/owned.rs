@@ -221,7 +221,7 @@ impl OwnedPartition {
         });
         self.barrier_in_flight = true;
         self.last_barrier = Some(now);
-        writer.do_send(BarrierOpened(barrier.clone()));
+        writer.do_send(BarrierOpened { barrier: barrier.clone(), at: now });
         for window in &self.windows {
             window.barriers.do_send(CloseWindows(barrier.clone()));
         }

@@ -192,7 +192,7 @@ impl Setup {
     }
 
     async fn barrier(&mut self) -> Arc<Barrier> {
-        self.barriers.next().await.0
+        self.barriers.next().await.barrier
     }
 
     async fn failure(&mut self) -> String {

@@ -56,7 +56,7 @@ async fn f29_a_wall_clock_that_jumps_an_hour_changes_no_barrier() {
             setup.tick(offset, 3 * offset);
             all_done().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            for BarrierOpened(barrier) in setup.barriers.so_far().await {
+            for BarrierOpened { barrier, .. } in setup.barriers.so_far().await {
                 barriers.push(cut_and_minute(&barrier));
                 setup.commit(&barrier);
             }
