@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use support::cluster::Cluster;
-use support::effort::Effort;
+use support::effort::{Effort, seed};
 use support::flow::{Flow, PARTITIONS, PER_STOCK};
 use support::lake::{bars, checkpoints, commits, temporaries};
 use support::members::{STRATEGIES, Together, flow_with, owned, until_shared};
@@ -140,8 +140,8 @@ fn f05_an_owner_stopped_beyond_its_session_is_fenced_once_and_goes_on_with_what_
 }
 
 fn storm(strategy: &str) {
-    let seed: u64 = rand::random();
-    println!("seed {seed}, {strategy}");
+    let seed = seed();
+    println!("{strategy}");
     let mut random = StdRng::seed_from_u64(seed);
     let lasts = Effort::of_this_run().pick(8, 60, 600);
     let stays = Effort::of_this_run().pick(1_200, 1_500, 3_000);

@@ -31,8 +31,13 @@ fn disturbed(failpoints: &str, flow: &Flow, ticks: &Ticks) -> Running {
     let mut running = flow.program(&["run"]).env("FAILPOINTS", failpoints).start();
     running.until_said("partition taken", 3);
     for lines in ticks.lines.chunks(200) {
+        let (seen, published) = (commits(&flow.lake()), Instant::now());
         flow.publish(lines);
         std::thread::sleep(Duration::from_millis(30));
+        // A slow disk has its commits all the same, unless nothing is committed any more.
+        while commits(&flow.lake()) <= seen && published.elapsed() < Duration::from_millis(300) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     running
 }

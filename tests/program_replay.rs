@@ -144,7 +144,7 @@ fn at_a_rate_ticks_take_their_time() {
     assert!(summary.seconds >= 3.0, "60 seconds at 20 times real time take 3: {summary:?}");
 }
 
-/// As many as the issue at hand asks for: a million in a release build. A debug build takes too long for that.
+/// A million in a release build; a debug build takes too long for that.
 const MANY: usize = if cfg!(debug_assertions) { 300_000 } else { 1_000_000 };
 
 #[test]
