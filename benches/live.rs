@@ -48,7 +48,8 @@ struct Live {
     /// From the publishing of a tick until it is in its open bar, of each view.
     age_median_ms: Spread,
     age_p99_ms: Spread,
-    /// From a watermark that closes windows until their bars are durable and visible, of each run.
+    /// From the barrier by which the watermark closes windows until their bars are durable and visible, of each run; barriers that close
+    /// none count too.
     commit_median_ms: Spread,
     commit_p99_ms: Spread,
     /// Of one processor, of each run.

@@ -1,6 +1,6 @@
 """What `ta` and pyarrow take for the work that `benches/peers.rs` gives them: one thread, the best of some passes.
 
-    python benches/peers.py BARS.parquet     prints one line of JSON
+    python benches/peers.py BARS.parquet PASSES     prints one line of JSON
 
 The file is one of ours; what pyarrow writes has the same rows, columns, codec and level. Needs `tests/foreign/requirements.txt`.
 """
@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from ta.momentum import RSIIndicator, UltimateOscillator, WilliamsRIndicator
 from ta.trend import EMAIndicator
 
-PASSES = 3
 # Ours is zstd's own default; pyarrow's would be 1.
 LEVEL = 3
 
@@ -23,7 +22,7 @@ LEVEL = 3
 def best(work):
     """Seconds of the fastest pass, and what it gave."""
     seconds = []
-    for _ in range(PASSES):
+    for _ in range(int(sys.argv[2])):
         begun = time.perf_counter()
         result = work()
         seconds.append(time.perf_counter() - begun)
@@ -58,8 +57,8 @@ def main():
     table = pq.read_table(sys.argv[1], use_threads=False, partitioning=None)
     write_seconds, data = best(lambda: write(table))
     read_seconds, _ = best(lambda: read(data))
-    frame = table.select(["symbol", "high", "low", "close"]).to_pandas()
-    stocks = [bars.reset_index(drop=True) for _, bars in frame.groupby("symbol", sort=False, observed=True)]
+    frame = table.select(["company", "high", "low", "close"]).to_pandas()
+    stocks = [bars.reset_index(drop=True) for _, bars in frame.groupby("company", sort=False)]
     ta_seconds, _ = best(lambda: features(stocks))
     print(json.dumps({"bytes": len(data), "write": write_seconds, "read": read_seconds, "ta": ta_seconds}))
 

@@ -47,7 +47,7 @@ struct Options {
 #[derive(Default)]
 struct Starts {
     /// Seconds from the start of the process until all partitions are taken and read, without the wait for the group.
-    until_read: Spread,
+    until_taken: Spread,
     /// Seconds from the assignment to the end of the process: what was open is read again, committed, its features in the lake.
     to_the_end: Spread,
     peak_rss_mb: Spread,
@@ -77,11 +77,11 @@ fn main() -> Result<()> {
     }
     print_heading(&format!("a start on {days} days of 1,000 stocks, seconds"));
     for (name, starts) in [("empty lake", &on_empty), ("full lake", &on_year)] {
-        print_row(&format!("{name}: until it reads, without the group's join"), &starts.until_read);
+        print_row(&format!("{name}: until its partitions are taken, without the group's join"), &starts.until_taken);
         print_row(&format!("{name}: from the assignment to the end"), &starts.to_the_end);
         print_row(&format!("{name}: peak memory, MB"), &starts.peak_rss_mb);
     }
-    print_row("full / empty: until it reads", &on_year.until_read.over(&on_empty.until_read));
+    print_row("full / empty: until its partitions are taken", &on_year.until_taken.over(&on_empty.until_taken));
     Ok(())
 }
 
@@ -99,7 +99,7 @@ impl Starts {
         let moment = |message: &str| moment_of(&measured.stderr, message);
         let (up, assigned, drained) = (moment("starting")?, moment("assigned by the group")?, moment("drained")?);
         let taken = last_moment_of(&measured.stderr, "partition taken")?;
-        self.until_read.push(up - began.as_secs_f64() + taken - assigned);
+        self.until_taken.push(up - began.as_secs_f64() + taken - assigned);
         self.to_the_end.push(drained - assigned);
         self.peak_rss_mb.push(measured.peak_rss_mb);
         Ok(())

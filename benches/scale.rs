@@ -129,11 +129,12 @@ impl Lane {
         for process in measured {
             let summary = process.json()?;
             let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
-            (read, bars, least) = (read + count("read")?, bars + count("bars")?, least.min(count("read")?));
+            // What a partition had read when it went to another process is read there again, below its cut.
+            let own = count("read")? - count("skipped_replayed")?;
+            (read, bars, least) = (read + own, bars + count("bars")?, least.min(own));
             first = moment_of(&process.stderr, "partition taken").map_or(first, |moment| first.min(moment));
             last = last.max(moment_of(&process.stderr, "stopping")?);
         }
-        // What a partition had read when it went to another process is read there again, and counted by whoever committed it.
         ensure!(read == self.ticks as u64, "{read} ticks of {} were read", self.ticks);
         let million = self.ticks as f64 / 1e6;
         self.bars = bars;

@@ -96,9 +96,9 @@ impl Contest {
         self.bars = count("bars")?.unsigned_abs();
         // By the program's own log, so that its start and the group's are in neither lane.
         let moment = |message: &str| moment_of(&measured.stderr, message);
-        let taken = moment("partition taken")?;
-        self.system.push(self.ticks, moment("stopping")? - taken, measured.cpu_seconds, measured.peak_rss_mb);
-        self.system_to_the_end.push(self.ticks as f64 / 1e6 / (moment("drained")? - taken));
+        let assigned = moment("assigned by the group")?;
+        self.system.push(self.ticks, moment("stopping")? - assigned, measured.cpu_seconds, measured.peak_rss_mb);
+        self.system_to_the_end.push(self.ticks as f64 / 1e6 / (moment("drained")? - assigned));
         self.commit_p99.push(field_of(&measured.stderr, "seconds from barrier to published", "p99")?);
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Contest {
         let measured = measure(command.env("FAILPOINTS", "commits.off=return"))?;
         let read = measured.json()?["read"].clone();
         ensure!(read == self.ticks, "not every tick was read: {read}");
-        let seconds = moment_of(&measured.stderr, "stopping")? - moment_of(&measured.stderr, "partition taken")?;
+        let seconds = moment_of(&measured.stderr, "stopping")? - moment_of(&measured.stderr, "assigned by the group")?;
         self.uncommitted.push(self.ticks, seconds, measured.cpu_seconds, measured.peak_rss_mb);
         Ok(())
     }

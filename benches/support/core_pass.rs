@@ -10,7 +10,7 @@ use stockstream::market::time::{EventTime, Span, WindowSize};
 use stockstream::market::window::{ClosedBar, StockWindows};
 
 /// Records between two looks at the windows, as the consumer does it.
-const SLICE: usize = 4_096;
+const SLICE: usize = 16_384;
 
 /// Bars of five minutes, ten minutes of lateness.
 pub fn rules() -> BarRules {
