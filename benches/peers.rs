@@ -33,14 +33,10 @@ use support::spread::{Spread, print_heading, print_row};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Stocks and bars: two long histories, and one large commit.
-const DUELS: [(usize, usize); 3] = [(1, 1_000_000), (1_000, 1_000_000), (1_000, ROWS_A_FILE)];
+/// Stocks, bars, and passes of each side, of which the best counts: two long histories, and one large commit.
+const DUELS: [(usize, usize, usize); 3] = [(1, 1_000_000, 3), (1_000, 1_000_000, 3), (10, ROWS_A_FILE, 30)];
 /// Bars reach the indicators commit by commit.
 const ROWS_A_FILE: usize = 10_000;
-/// As many passes as the other side makes; the best counts.
-fn passes(rows: usize) -> usize {
-    if rows > ROWS_A_FILE { 3 } else { 30 }
-}
 
 #[derive(Parser)]
 struct Options {
@@ -84,36 +80,35 @@ struct Pass {
 }
 
 fn main() -> Result<()> {
-    let mut options = Options::parse();
+    let options = Options::parse();
     if !options.cargo.mean("peers") {
         return Ok(());
     }
-    if options.cargo.is_smoke() {
-        options.runs = 1;
-    }
+    let duels = match options.cargo.is_smoke() {
+        true => vec![(10, ROWS_A_FILE / 10, 1)],
+        false => DUELS.to_vec(),
+    };
     let dir = tempfile::tempdir()?;
-    let mut duels = Vec::new();
-    for (stocks, rows) in DUELS {
-        let rows = if options.cargo.is_smoke() { rows.min(ROWS_A_FILE) } else { rows };
+    let mut figures = Vec::new();
+    for (stocks, rows, passes) in duels {
         let (bars, file) = (random_bars(stocks, rows), dir.path().join("bars.parquet"));
         let mut duel = Duel { stocks, rows, ..Duel::default() };
         for _ in 0..options.runs {
-            let ours = ours(&bars, &file)?;
-            duel.push(&ours, &theirs(&options.python, &file, passes(rows))?);
+            let ours = ours(&bars, &file, passes)?;
+            duel.push(&ours, &theirs(&options.python, &file, passes)?);
         }
         duel.print();
-        duels.push(duel);
+        figures.push(duel);
     }
-    write_json(&duels, options.json.as_deref())
+    write_json(&figures, options.json.as_deref())
 }
 
 /// Leaves the file for the others.
-fn ours(bars: &[Bar], file: &Path) -> Result<Pass> {
+fn ours(bars: &[Bar], file: &Path, passes: usize) -> Result<Pass> {
     let window = WindowSize::new(Span::from_secs(300)).context("five minutes divide the day")?;
     let rules = BarRules { window, lateness: Span::ZERO, max_ahead: Span::ZERO };
     let commit = Commit { rows: bars.into(), checkpoint: Checkpoint::genesis(rules, "bench") };
     let (partition, number) = (TopicPartition::new("stock_ticks", 0), CommitNumber(1));
-    let passes = passes(bars.len());
     let (write, bytes) = best(passes, || encode_commit(&partition, number, &commit, Compression::Zstd));
     let bytes = bytes?;
     std::fs::write(file, &bytes)?;
