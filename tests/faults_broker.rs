@@ -16,11 +16,9 @@ use stockstream::market::time::Span;
 use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::{Flow, PER_STOCK};
-use support::lake::count_of;
 use support::proc::Usage;
 use support::program::{Running, Summary};
 use support::simulated::Simulated;
-use support::ticks::STOCKS;
 use support::watcher::Watcher;
 
 /// Between two ticks of a simulated stock.
@@ -29,12 +27,6 @@ const INTERVAL: Span = Span::from_secs(5);
 /// Four hundred ticks a second of each stock; a window takes a seventh of a second. The past lasts longer than any test: what has caught
 /// up with the present has a tick in five seconds. And some ticks a batch: a mock broker looks through its batches at each fetch.
 const FAST: &str = "\"linger.ms\" = 50\n[producer]\nspeed = 2000\nstart_ago = \"100 days\"\nhistory = \"1h\"\n";
-
-/// Waits until there are this many bars more of the last stock.
-fn until_more_bars(flow: &Flow, running: &mut Running, more: usize) {
-    let wanted = count_of(&flow.lake(), STOCKS[3]) + more;
-    running.until(&format!("there are {wanted} bars"), || count_of(&flow.lake(), STOCKS[3]) >= wanted);
-}
 
 /// Stops it well, reads what is left, holds the lake against the log.
 #[track_caller]
@@ -56,10 +48,10 @@ fn a_broker_that_comes_back(keyed: bool) {
     let flow = Flow::on(Cluster::start(), keyed, FAST);
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
-    until_more_bars(&flow, &mut running, 12);
+    flow.until_more_bars(&mut running, 12);
     flow.cluster.brokers().down_for(outage);
     let back = Instant::now();
-    until_more_bars(&flow, &mut running, 20);
+    flow.until_more_bars(&mut running, 20);
     println!("20 windows on {:?} after an outage of {outage:?}", back.elapsed());
     let summary = assert_right_at_the_end(&flow, running, watcher);
     assert_eq!(summary.restarts, 0, "an outage is no failure");
@@ -99,13 +91,13 @@ fn f09_errors_of_brokers_and_moving_leaders_change_no_bar() {
     // Some of them before there is a member, and a producer.
     PASSING.iter().for_each(|(request, errors)| brokers.fail(*request, errors));
     let mut running = flow.program(&["run"]).start();
-    until_more_bars(&flow, &mut running, 12);
+    flow.until_more_bars(&mut running, 12);
     for round in 0..rounds {
         PASSING.iter().for_each(|(request, errors)| brokers.fail(*request, errors));
         for (topic, number) in PER_STOCK.into_iter().zip(round..) {
             brokers.move_leader(topic, 0, 1 + number % 3);
         }
-        until_more_bars(&flow, &mut running, 10);
+        flow.until_more_bars(&mut running, 10);
         // Before the brokers forget it.
         flow.logs();
     }
@@ -122,10 +114,10 @@ fn f09_publishing_that_times_out_at_the_broker_changes_no_bar() {
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
     for _ in 0..rounds {
-        until_more_bars(&flow, &mut running, 8);
+        flow.until_more_bars(&mut running, 8);
         flow.cluster.brokers().fail(Request::Produce, &[REQUEST_TIMED_OUT, REQUEST_TIMED_OUT, REQUEST_TIMED_OUT]);
     }
-    until_more_bars(&flow, &mut running, 8);
+    flow.until_more_bars(&mut running, 8);
     // Ticks may be missing in this log, unlike in a real one: a real broker takes a batch of an idempotent producer only behind the one
     // before it, so the client holds one that timed out for written as soon as the next is; the mock brokers take any.
     assert_right_at_the_end(&flow, running, watcher);
@@ -138,7 +130,7 @@ fn f10_acknowledgements_that_are_lost_after_the_append_double_ticks_and_bars_say
     let watcher = Watcher::start(&flow.lake());
     let brokers = flow.cluster.brokers();
     let mut running = flow.program(&["run"]).start();
-    until_more_bars(&flow, &mut running, 12);
+    flow.until_more_bars(&mut running, 12);
     for _ in 0..times {
         let written = || flow.logs().iter().map(Vec::len).sum::<usize>();
         let before = written();
@@ -146,7 +138,7 @@ fn f10_acknowledgements_that_are_lost_after_the_append_double_ticks_and_bars_say
         brokers.answer_late(Request::Produce, 1, Duration::from_secs(60));
         running.until("a batch is written", || written() > before);
         brokers.down_for(Duration::from_millis(100));
-        until_more_bars(&flow, &mut running, 3);
+        flow.until_more_bars(&mut running, 3);
     }
     assert_right_at_the_end(&flow, running, watcher);
     let simulated = Simulated::of(&flow);
@@ -190,7 +182,7 @@ fn f12_a_full_queue_holds_the_simulation_back_and_drops_nothing() {
     flow.cluster.brokers().down_for(Duration::from_millis(100));
     println!("the queue was full for {rest:?}, with {before:?}, then {after:?}");
     after.assert_flat_since(&before);
-    until_more_bars(&flow, &mut running, 10);
+    flow.until_more_bars(&mut running, 10);
     assert_right_at_the_end(&flow, running, watcher);
     // A record is stamped when the queue takes it.
     let stamps: Vec<i64> = flow.logs().into_iter().flatten().map(|record| record.timestamp.unwrap().micros()).collect();

@@ -104,7 +104,7 @@ fn f05_an_owner_stopped_beyond_its_session_is_fenced_once_and_goes_on_with_what_
         let flow = flow_with(strategy, true, CONSUMING);
         let watcher = Watcher::start(&flow.lake());
         // It makes the lake its own, takes three partitions, and takes long over its first commit.
-        let mut stopped = flow.program(&["run"]).env("FAILPOINTS", "store.written=4*off->1*sleep(1500)->off").start();
+        let mut stopped = flow.program(&["run"]).env("FAILPOINTS", "store.written=4*off->1*sleep(5000)->off").start();
         until_shared(std::slice::from_mut(&mut stopped), PARTITIONS as usize);
         let ticks = Ticks::make(&Recipe { seed: 7, lines: 12_000, ..Recipe::default() });
         let (first, second) = ticks.lines.split_at(6_000);

@@ -12,20 +12,14 @@ use stockstream::market::time::Span;
 use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::Flow;
-use support::lake::count_of;
 use support::program::Running;
 use support::real_kafka::RealKafka;
 use support::simulated::Simulated;
-use support::ticks::STOCKS;
 use support::watcher::Watcher;
 
 const INTERVAL: Span = Span::from_secs(5);
-const FAST: &str = "\"reconnect.backoff.max.ms\" = 1000\n[producer]\nspeed = 1000\nhistory = \"1h\"\n";
-
-fn until_more_bars(flow: &Flow, running: &mut Running, more: usize) {
-    let wanted = count_of(&flow.lake(), STOCKS[3]) + more;
-    running.until(&format!("there are {wanted} bars"), || count_of(&flow.lake(), STOCKS[3]) >= wanted);
-}
+const FAST: &str =
+    "\"reconnect.backoff.max.ms\" = 1000\n[producer]\nspeed = 1000\nstart_ago = \"100 days\"\nhistory = \"1h\"\n";
 
 #[track_caller]
 fn assert_right_at_the_end(flow: &Flow, running: Running, watcher: Watcher) {
@@ -44,13 +38,13 @@ fn a_broker_that_comes_back(keyed: bool, end: impl Fn(&RealKafka), outage: Durat
     let flow = Flow::on(Cluster::real(&kafka.bootstrap()), keyed, FAST);
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
-    until_more_bars(&flow, &mut running, 12);
+    flow.until_more_bars(&mut running, 12);
     for _ in 0..times {
         end(&kafka);
         std::thread::sleep(outage);
         kafka.up();
         let back = Instant::now();
-        until_more_bars(&flow, &mut running, 12);
+        flow.until_more_bars(&mut running, 12);
         println!("12 windows on {:?} after the broker came back", back.elapsed());
     }
     assert_right_at_the_end(&flow, running, watcher);
@@ -78,11 +72,11 @@ fn f11_a_killed_simulation_goes_on_at_a_real_broker() {
     let watcher = Watcher::start(&flow.lake());
     for _ in 0..Effort::of_this_run().pick(2, 2, 10) {
         let mut running = flow.program(&["run"]).start();
-        until_more_bars(&flow, &mut running, 3);
+        flow.until_more_bars(&mut running, 3);
         running.kill();
     }
     let mut running = flow.program(&["run"]).start();
-    until_more_bars(&flow, &mut running, 3);
+    flow.until_more_bars(&mut running, 3);
     assert_right_at_the_end(&flow, running, watcher);
     Simulated::of(&flow).assert_goes_on();
 }

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use super::cluster::Cluster;
 use super::kept_logs::KeptLogs;
-use super::lake::{assert_same, bars, checkpoints};
+use super::lake::{assert_same, bars, checkpoints, count_of};
 use super::oracle::{Counts, Facts, LogRecord, one_pass};
-use super::program::{Program, Summary};
+use super::program::{Program, Running, Summary};
 use super::replays::sum;
 use super::ticks::STOCKS;
 
@@ -106,6 +106,12 @@ impl Flow {
             self.cluster.publish(partition.0, partition.1, own.map(Vec::as_slice));
         }
         self.cluster.flush();
+    }
+
+    /// Waits until there are this many bars more of the last stock.
+    pub fn until_more_bars(&self, running: &mut Running, more: usize) {
+        let wanted = count_of(&self.lake(), STOCKS[3]) + more;
+        running.until(&format!("there are {wanted} bars"), || count_of(&self.lake(), STOCKS[3]) >= wanted);
     }
 
     /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
