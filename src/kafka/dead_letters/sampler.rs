@@ -66,9 +66,10 @@ impl Sampler {
 
     /// `now` is the time since any fixed moment; one that steps back counts as standing still.
     pub fn offer(&mut self, source: &TopicPartition, reason: &'static str, cost: u64, now: Duration) -> Sampled {
-        self.all.fill(now);
+        let now_micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        self.all.fill(now_micros);
         let kind = kind_of(&mut self.kinds, source, reason, self.of_a_kind);
-        kind.bucket.fill(now);
+        kind.bucket.fill(now_micros);
         if kind.bucket.has(cost) && self.all.has(cost) {
             kind.bucket.take(cost);
             self.all.take(cost);
@@ -130,25 +131,25 @@ impl Kind {
 struct Bucket {
     limit: Limit,
     level: u64,
-    filled: Duration,
+    /// Whole microseconds: the rest of one counts next time.
+    filled_micros: u64,
 }
 
 const MILLIONTHS: u64 = 1_000_000;
 
 impl Bucket {
     fn full(limit: Limit) -> Self {
-        Self { limit, level: limit.burst.saturating_mul(MILLIONTHS), filled: Duration::ZERO }
+        Self { limit, level: limit.burst.saturating_mul(MILLIONTHS), filled_micros: 0 }
     }
 
-    fn fill(&mut self, now: Duration) {
-        if now <= self.filled {
+    fn fill(&mut self, now_micros: u64) {
+        // All records of a slice are of one moment.
+        if now_micros <= self.filled_micros {
             return;
         }
-        let micros = u64::try_from(now.saturating_sub(self.filled).as_micros()).unwrap_or(u64::MAX);
-        let more = micros.saturating_mul(self.limit.per_second);
+        let more = (now_micros - self.filled_micros).saturating_mul(self.limit.per_second);
         self.level = self.level.saturating_add(more).min(self.limit.burst.saturating_mul(MILLIONTHS));
-        // Whole microseconds only: the rest of one counts next time.
-        self.filled += Duration::from_micros(micros);
+        self.filled_micros = now_micros;
     }
 
     fn has(&self, cost: u64) -> bool {

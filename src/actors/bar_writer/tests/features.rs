@@ -78,12 +78,15 @@ async fn commits_wait_for_an_engine_that_is_many_files_behind() {
 #[actix::test]
 async fn commits_wait_for_an_engine_that_is_many_rows_behind() {
     let mut setup = Setup::with_entries(2).await;
-    let rows: Vec<Bar> = (0..ROWS_BEHIND as i64).map(|window| bar("AAPL", 5_000 + 5 * window, 1)).collect();
-    setup.close(2, &rows);
+    // All windows of a day.
+    let of_stock = |stock: usize| (0..DAY / 5).map(move |window| bar(&format!("S{stock:03}"), DAY + 5 * window, 1));
+    let rows: Vec<Bar> = (0..).flat_map(of_stock).take(ROWS_BEHIND).collect();
+    let read = 1 + i64::try_from(rows.len()).unwrap();
+    setup.close(read, &rows);
     setup.committed.next().await;
-    setup.close(3, &[bar("AAPL", 5_000_000, 1)]);
+    setup.close(read + 1, &[bar("AAPL", 3 * DAY, 1)]);
     setup.committed.stays_silent_for(Duration::from_secs(60)).await;
-    setup.engine_has(3, 0, 1).await;
+    setup.engine_has(5, 0, 1).await;
     setup.committed.next().await;
 }
 
