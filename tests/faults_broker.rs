@@ -98,8 +98,7 @@ fn f09_errors_of_brokers_and_moving_leaders_change_no_bar() {
             brokers.move_leader(topic, 0, 1 + number % 3);
         }
         flow.until_more_bars(&mut running, 10);
-        // Before the brokers forget it.
-        flow.logs();
+        flow.keep_logs();
     }
     // Those of requests that nobody makes while all is well have piled up, for whoever joins next.
     PASSING.iter().for_each(|(request, _)| brokers.fail_no_more(*request));

@@ -31,13 +31,13 @@ fn f15_a_full_disk_pauses_the_commits_and_they_go_on_when_there_is_room() {
         running.until_said("commit not possible now, nothing is lost", 4 * time);
         for _ in 0..outage.div_ceil(10) {
             std::thread::sleep(Duration::from_secs(outage.min(10)));
-            flow.logs();
+            flow.keep_logs();
         }
         let (before, bars) = (commits(&flow.lake()), count_of(&flow.lake(), STOCKS[3]));
         disk.free();
         running.until("commits go on", || commits(&flow.lake()) > before + 4);
         running.until("bars go on", || count_of(&flow.lake(), STOCKS[3]) > bars + 10);
-        flow.logs();
+        flow.keep_logs();
     }
     let said = running.stderr();
     assert!(said.contains("free some space"), "what to do: {said}");

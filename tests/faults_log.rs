@@ -45,7 +45,7 @@ impl Overflowing {
         for few in lines.chunks(50) {
             self.flow.cluster.publish(PER_STOCK[0], 0, few.iter().map(Vec::as_slice));
             self.flow.cluster.flush();
-            self.flow.log(&aapl());
+            self.flow.keep_log(&aapl());
         }
         self.published += ticks;
     }

@@ -60,7 +60,7 @@ impl RealFlow {
         }
         self.flow.cluster.flush();
         self.published += ticks;
-        self.flow.log(&self.partition());
+        self.flow.keep_log(&self.partition());
     }
 
     fn checkpoint(&self) -> Checkpoint {

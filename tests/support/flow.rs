@@ -68,11 +68,20 @@ impl Flow {
         self.program(&["run", "--until-end"]).run().summary()
     }
 
+    /// Looks at a log before the brokers forget more of it.
+    pub fn keep_log(&self, partition: &TopicPartition) {
+        self.kept.lock().unwrap().keep(&self.cluster, partition);
+    }
+
+    /// The same with every log.
+    pub fn keep_logs(&self) {
+        self.partitions().into_iter().for_each(|(topic, number)| self.keep_log(&TopicPartition::new(topic, number)));
+    }
+
     /// The whole log of a partition, also what the brokers have forgotten since it was looked at.
     pub fn log(&self, partition: &TopicPartition) -> Vec<LogRecord> {
-        let mut kept = self.kept.lock().unwrap();
-        kept.keep(&self.cluster, partition);
-        kept.log(partition)
+        self.keep_log(partition);
+        self.kept.lock().unwrap().log(partition)
     }
 
     /// The whole log of every partition, one after the other.
