@@ -17,7 +17,6 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
 
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::args::{RoundsArgs, write_json};
@@ -56,10 +55,8 @@ fn main() -> Result<()> {
     if !options.rounds.cargo.mean("flood") {
         return Ok(());
     }
-    let (broker, ticks, runs) = match options.rounds.cluster() {
-        Some(cluster) => (cluster, options.ticks, options.rounds.runs),
-        None => (Broker::Embedded(EmbeddedBroker::start()?), SMOKE_TICKS, 1),
-    };
+    let (broker, is_smoke) = options.rounds.broker()?;
+    let (ticks, runs) = if is_smoke { (SMOKE_TICKS, 1) } else { (options.ticks, options.rounds.runs) };
     let figures = Figures::measure(&broker, ticks, options.bad_per_tick, runs)?;
     figures.print();
     write_json(&figures, options.rounds.json.as_deref())

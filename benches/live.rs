@@ -15,11 +15,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
 
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::args::{RoundsArgs, write_json};
-use support::filled_topics::{Broker, FilledTopics};
+use support::filled_topics::FilledTopics;
 use support::log_moments::{field_of, messages_of};
 use support::process::{Measured, measure};
 use support::spread::{Spread, print_heading, print_row};
@@ -65,13 +64,10 @@ fn main() -> Result<()> {
     if !options.rounds.cargo.mean("live") {
         return Ok(());
     }
-    let broker = match options.rounds.cluster() {
-        Some(cluster) => cluster,
-        None => {
-            (options.stocks, options.seconds, options.rounds.runs) = (20, SMOKE_SECONDS, 1);
-            Broker::Embedded(EmbeddedBroker::start()?)
-        }
-    };
+    let (broker, is_smoke) = options.rounds.broker()?;
+    if is_smoke {
+        (options.stocks, options.seconds, options.rounds.runs) = (20, SMOKE_SECONDS, 1);
+    }
     let mut live = Live { stocks: options.stocks, ..Live::default() };
     for _ in 0..options.rounds.runs {
         let dir = tempfile::tempdir()?;

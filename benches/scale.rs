@@ -20,11 +20,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
 
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::args::{RoundsArgs, write_json};
-use support::filled_topics::{Broker, FilledTopics};
+use support::filled_topics::FilledTopics;
 use support::log_moments::moment_of;
 use support::process::{Measured, measure};
 use support::spread::{Spread, print_heading, print_row};
@@ -75,13 +74,10 @@ fn main() -> Result<()> {
     if !options.rounds.cargo.mean("scale") {
         return Ok(());
     }
-    let broker = match options.rounds.cluster() {
-        Some(cluster) => cluster,
-        None => {
-            (options.stocks, options.ticks, options.rounds.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
-            Broker::Embedded(EmbeddedBroker::start()?)
-        }
-    };
+    let (broker, is_smoke) = options.rounds.broker()?;
+    if is_smoke {
+        (options.stocks, options.ticks, options.rounds.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
+    }
     let dir = tempfile::tempdir()?;
     let mut logs = Vec::new();
     for &stocks in &options.stocks {

@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use stockstream::kafka::embedded::EmbeddedBroker;
+
 use super::filled_topics::Broker;
 
 /// What cargo and its users give every benchmark.
@@ -51,9 +53,15 @@ pub struct RoundsArgs {
 }
 
 impl RoundsArgs {
-    /// The cluster that is to be measured; `None` when there is none, or nobody wants figures.
-    pub fn cluster(&self) -> Option<Broker> {
-        self.broker.clone().filter(|_| !self.cargo.is_smoke()).map(Broker::Cluster)
+    /// The broker to measure against, and whether it is only for a smoke run: none was given, or nobody wants figures.
+    ///
+    /// # Errors
+    /// When the embedded broker does not start.
+    pub fn broker(&self) -> Result<(Broker, bool)> {
+        match self.broker.clone().filter(|_| !self.cargo.is_smoke()) {
+            Some(address) => Ok((Broker::Cluster(address), false)),
+            None => Ok((Broker::Embedded(EmbeddedBroker::start()?), true)),
+        }
     }
 }
 

@@ -93,7 +93,9 @@ impl Handler<OpenBarChanged> for LiveFeed {
     type Result = ();
 
     fn handle(&mut self, changed: OpenBarChanged, _: &mut Self::Context) {
-        changed.age.into_iter().for_each(|age| self.ages.add(age.as_secs_f64()));
+        if let Some(age) = changed.age {
+            self.ages.add(age.as_secs_f64());
+        }
         let Some(stock) = self.stock(&changed.bar.symbol) else { return };
         stock.ticks += changed.ticks;
         stock.open_bar = Some(changed.bar);
