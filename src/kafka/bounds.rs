@@ -7,9 +7,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::{Client, ClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
+use super::client_log::QuietContext;
 use super::source::LogBounds;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
@@ -31,9 +32,9 @@ fn is_missing(error: &KafkaError) -> bool {
 ///
 /// # Errors
 /// The last one.
-pub(super) fn fetch_until<C: ClientContext>(
+pub(super) fn fetch_until(
     deadline: Instant,
-    client: &Client<C>,
+    client: &Client<QuietContext>,
     partition: &TopicPartition,
 ) -> KafkaResult<LogBounds> {
     ask_until(deadline, client, partition, |_| false)
@@ -43,9 +44,9 @@ pub(super) fn fetch_until<C: ClientContext>(
 ///
 /// # Errors
 /// The last one.
-pub(super) fn fetch_if_there<C: ClientContext>(
+pub(super) fn fetch_if_there(
     deadline: Instant,
-    client: &Client<C>,
+    client: &Client<QuietContext>,
     partition: &TopicPartition,
 ) -> KafkaResult<Option<LogBounds>> {
     match ask_until(deadline, client, partition, is_missing) {
@@ -54,9 +55,9 @@ pub(super) fn fetch_if_there<C: ClientContext>(
     }
 }
 
-fn ask_until<C: ClientContext>(
+fn ask_until(
     deadline: Instant,
-    client: &Client<C>,
+    client: &Client<QuietContext>,
     TopicPartition { topic, partition }: &TopicPartition,
     is_final: impl Fn(&KafkaError) -> bool,
 ) -> KafkaResult<LogBounds> {
@@ -74,13 +75,30 @@ fn ask_until<C: ClientContext>(
 ///
 /// # Errors
 /// When no broker answers in time, or there is no such partition.
-pub(super) fn fetch<C: ClientContext>(
-    client: &Client<C>,
+pub(super) fn fetch(
+    client: &Client<QuietContext>,
     topic: &str,
     partition: i32,
     timeout: Duration,
 ) -> KafkaResult<(i64, i64)> {
-    confirmed(|| client.fetch_watermarks(topic, partition, timeout))
+    confirmed(|| ask(client, topic, partition, timeout))
+}
+
+/// The same, as it is told the first time: the end is right.
+///
+/// # Errors
+/// As above.
+pub(super) fn ask(
+    client: &Client<QuietContext>,
+    topic: &str,
+    partition: i32,
+    timeout: Duration,
+) -> KafkaResult<(i64, i64)> {
+    client.fetch_watermarks(topic, partition, timeout).inspect_err(|_| {
+        let lost = &client.context().lost;
+        lost.suspect();
+        lost.find_again(client);
+    })
 }
 
 fn confirmed<E>(mut ask: impl FnMut() -> Result<(i64, i64), E>) -> Result<(i64, i64), E> {
@@ -135,13 +153,16 @@ mod tests {
     #[test]
     fn an_error_in_the_place_of_the_start_is_not_taken_for_an_empty_log() {
         use rdkafka::ClientConfig;
+        use rdkafka::admin::AdminClient;
         use rdkafka::mocking::MockCluster;
         use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
         use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
         let broker = MockCluster::new(1).unwrap();
         broker.create_topic("t", 1, 1).unwrap();
-        let client: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", broker.bootstrap_servers()).create().unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.bootstrap_servers());
+        let client: BaseProducer = config.create().unwrap();
+        let asker: AdminClient<QuietContext> = config.create_with_context(QuietContext::default()).unwrap();
         for _ in 0..10 {
             client.send(BaseRecord::<(), [u8]>::to("t").partition(0).payload(b"x".as_slice())).unwrap();
         }
@@ -150,7 +171,7 @@ mod tests {
         for _ in 0..20 {
             let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION];
             broker.request_errors(RDKafkaApiKey::ListOffsets, &errors);
-            match fetch(client.client(), "t", 0, patience) {
+            match fetch(asker.inner(), "t", 0, patience) {
                 Ok(bounds) => assert_eq!(bounds, (0, 10)),
                 Err(error) => println!("told, and for the caller to ask again: {error}"),
             }

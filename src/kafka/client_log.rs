@@ -10,6 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
+use super::lost_brokers::LostBrokers;
 use super::refusal::Refusal;
 
 /// Silence after a line that was let through.
@@ -67,6 +68,7 @@ impl ClientLog {
 #[derive(Default)]
 pub(super) struct QuietContext {
     log: ClientLog,
+    pub(super) lost: LostBrokers,
 }
 
 impl ClientContext for QuietContext {

@@ -21,6 +21,7 @@ use rustc_hash::FxHashMap;
 
 use super::client::{self, ClientError};
 use super::client_log::{ClientLog, Seldom};
+use super::lost_brokers::LostBrokers;
 use super::publisher::{Deliveries, NotFlushed};
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::settings::KafkaSettings;
@@ -140,6 +141,7 @@ impl DeadLetters {
 
     fn send_returned(&self) -> Result<(), LetterNotTaken> {
         let context = self.producer.context();
+        context.lost.find_again(self.producer.client());
         // Not holding the lock while sending: a delivery may want it.
         let mut waiting = std::mem::take(&mut *context.returned());
         while let Some(Returned { key, payload, headers, sent }) = waiting.pop_front() {
@@ -169,6 +171,7 @@ struct LetterContext {
     log: ClientLog,
     failures: Seldom,
     waits: Seldom,
+    lost: LostBrokers,
     returned: Mutex<VecDeque<Returned>>,
 }
 
@@ -202,6 +205,7 @@ impl ClientContext for LetterContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.lost.heard(error.rdkafka_error_code());
         self.log.line(RDKafkaLogLevel::Warning, "dead letters", &format!("{error}: {reason}"));
     }
 }

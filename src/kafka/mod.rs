@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod embedded;
 mod greeting;
 pub mod log_reader;
+mod lost_brokers;
 mod native;
 mod partitioner;
 pub mod publisher;

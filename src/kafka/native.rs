@@ -139,6 +139,21 @@ pub(super) fn set_first_assignment_delay<C: ClientContext>(host: &Client<C>, wai
     }
 }
 
+/// Adds a client's own `bootstrap.servers` to the brokers that it knows, where they are not among them.
+pub(super) fn tell_bootstrap_servers<C: ClientContext>(client: &Client<C>) {
+    let name = c"bootstrap.servers".as_ptr();
+    let mut length = 0;
+    // SAFETY: the client, and with it its properties, is alive during the calls; the first says how long the text is, its end included, and
+    // the second writes no more than that.
+    unsafe {
+        let properties = sys::rd_kafka_conf(client.native_ptr());
+        sys::rd_kafka_conf_get(properties, name, ptr::null_mut(), &raw mut length);
+        let mut servers = vec![0_u8; length + 1];
+        sys::rd_kafka_conf_get(properties, name, servers.as_mut_ptr().cast(), &raw mut length);
+        sys::rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr().cast());
+    }
+}
+
 impl<C: ConsumerContext> Drop for NativeConsumer<C> {
     fn drop(&mut self) {
         // SAFETY: our own references, given back once, before the field `consumer` is dropped.

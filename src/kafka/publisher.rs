@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,7 +13,11 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use super::backlog::{Backlog, size_in_log};
 use super::client::{self, ClientError};
 use super::client_log::{ClientLog, Seldom};
+use super::lost_brokers::LostBrokers;
 use crate::settings::KafkaSettings;
+
+/// Between two looks, while everything is waited for, at whether the client still has brokers.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A record to be published; its timestamp is the wall clock's, always: brokers delete by it.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +96,7 @@ impl Publisher {
     /// When the properties are refused.
     pub fn connect(settings: &KafkaSettings, bootstrap: &str, backlog: Option<Backlog>) -> Result<Self, ClientError> {
         let counts = Arc::new(Counts { backlog, ..Counts::default() });
-        let context = Counting { counts: Arc::clone(&counts), log: ClientLog::default(), failures: Seldom::default() };
+        let context = Counting { counts: Arc::clone(&counts), ..Counting::default() };
         let producer = client::create(&client::producer_config(settings, bootstrap), context)?;
         Ok(Self { producer: Arc::new(producer), counts })
     }
@@ -109,13 +113,25 @@ impl Publisher {
     /// # Errors
     /// When it is not within `deadline`, or the client has given some up.
     pub fn flush(&self, deadline: Duration) -> Result<(), NotFlushed> {
-        let flushed = self.producer.flush(deadline).is_ok();
+        let until = Instant::now() + deadline;
+        let flushed = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.producer.flush(left.min(LOOK)) {
+                Ok(()) => break true,
+                Err(_) if left.is_zero() => break false,
+                Err(_) => self.find_brokers_again(),
+            }
+        };
         let counts = self.counts();
         if flushed && counts.acknowledged == counts.sent {
             Ok(())
         } else {
             Err(NotFlushed { in_flight: counts.in_flight(), failed: counts.failed })
         }
+    }
+
+    fn find_brokers_again(&self) {
+        self.producer.context().lost.find_again(self.producer.client());
     }
 
     fn enqueue(&self, record: &Outgoing<'_>, partition: Option<i32>) -> Result<(), PublishRefused> {
@@ -135,6 +151,7 @@ impl Publisher {
 
 impl Publish for Publisher {
     fn publish(&self, record: &Outgoing<'_>) -> Result<(), PublishRefused> {
+        self.find_brokers_again();
         let Some(backlog) = &self.counts.backlog else { return self.enqueue(record, record.partition) };
         let Some(partition) = record.partition.or_else(|| backlog.partition_of(record.topic, record.key)) else {
             return self.enqueue(record, None);
@@ -148,10 +165,12 @@ impl Publish for Publisher {
 }
 
 /// Counts deliveries on the producer's own thread.
+#[derive(Default)]
 struct Counting {
     counts: Arc<Counts>,
     log: ClientLog,
     failures: Seldom,
+    lost: LostBrokers,
 }
 
 impl ClientContext for Counting {
@@ -160,6 +179,7 @@ impl ClientContext for Counting {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.lost.heard(error.rdkafka_error_code());
         self.log.line(RDKafkaLogLevel::Warning, "producer", &format!("{error}: {reason}"));
     }
 }

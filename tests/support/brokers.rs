@@ -90,6 +90,16 @@ impl Brokers {
         }
     }
 
+    /// How many requests of this kind are still to be answered in a way of their own, late or with errors, by broker 1.
+    pub fn answers_left(&self, request: RDKafkaApiKey) -> usize {
+        let mut count = 0;
+        // SAFETY: the cluster lives as long as its host, the count as long as the call.
+        let refused =
+            unsafe { sys::rd_kafka_mock_broker_error_stack_cnt(self.native(), 1, request as i16, &raw mut count) };
+        assert_eq!(refused, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR);
+        count
+    }
+
     pub fn move_leader(&self, topic: &str, partition: i32, broker: i32) {
         self.mock().partition_leader(topic, partition, Some(broker)).unwrap();
     }

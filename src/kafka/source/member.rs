@@ -136,6 +136,7 @@ impl KafkaSource {
     }
 
     fn on_failure(&mut self, failure: Failure, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        self.native.consumer().context().lost.heard(Some(failure.code));
         let place = failure.partition.as_ref();
         let slot = place.and_then(|(topic, number)| self.slots.find(topic, *number));
         let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
@@ -180,6 +181,8 @@ impl RecordSource for KafkaSource {
         if now >= self.forward_due {
             self.forward_due = now + FORWARD_AGAIN;
             self.forward(0, sink);
+            let consumer = self.native.consumer();
+            consumer.context().lost.find_again(consumer.client());
         }
         // Without partitions only the group can have something to say.
         let mut wait = if self.slots.all().is_empty() { timeout } else { Duration::ZERO };
@@ -278,7 +281,7 @@ impl RecordSource for KafkaSource {
     }
 
     fn log_end(&mut self, partition: &TopicPartition, timeout: Duration) -> Result<NextOffset, SourceError> {
-        let bounds = self.inquirer.inner().fetch_watermarks(&partition.topic, partition.partition, timeout);
+        let bounds = bounds::ask(self.inquirer.inner(), &partition.topic, partition.partition, timeout);
         bounds.map(|(_, end)| NextOffset(end)).map_err(|error| SourceError::no_answer(partition, &error))
     }
 
