@@ -21,6 +21,9 @@ const INTERVAL: Span = Span::from_secs(5);
 const FAST: &str =
     "\"reconnect.backoff.max.ms\" = 1000\n[producer]\nspeed = 1000\nstart_ago = \"100 days\"\nhistory = \"1h\"\n";
 
+/// Of clients that always ask who the brokers are. One that shuts down says for a moment that there are none, and this is how to hear it.
+const CURIOUS: &str = "\"topic.metadata.refresh.interval.ms\" = 20\n";
+
 #[track_caller]
 fn assert_right_at_the_end(flow: &Flow, running: Running, watcher: Watcher) {
     running.signal(Signal::TERM);
@@ -33,36 +36,46 @@ fn assert_right_at_the_end(flow: &Flow, running: Running, watcher: Watcher) {
 }
 
 /// Takes the broker away by `end` and brings it back after `outage`, again and again.
-fn a_broker_that_comes_back(keyed: bool, end: impl Fn(&RealKafka), outage: Duration, times: usize) {
-    let Some(kafka) = RealKafka::start() else { return };
-    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), keyed, FAST);
+fn a_broker_that_comes_back(flow: &Flow, kafka: &RealKafka, end: impl Fn(&RealKafka), outage: Duration, times: usize) {
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
     flow.until_more_bars(&mut running, 12);
     for _ in 0..times {
-        end(&kafka);
+        end(kafka);
         std::thread::sleep(outage);
         kafka.up();
         let back = Instant::now();
         flow.until_more_bars(&mut running, 12);
         println!("12 windows on {:?} after the broker came back", back.elapsed());
     }
-    assert_right_at_the_end(&flow, running, watcher);
+    assert_right_at_the_end(flow, running, watcher);
     // The producer is idempotent and the broker knows a batch again: nothing is missing, nothing twice, nothing out of order.
-    Simulated::of(&flow).assert_complete(INTERVAL);
+    Simulated::of(flow).assert_complete(INTERVAL);
 }
 
 #[test]
 fn f08_a_real_broker_that_is_killed_comes_back_with_its_data_and_gets_every_tick_once() {
     let effort = Effort::of_this_run();
     let outage = effort.pick(Duration::from_secs(2), Duration::from_secs(2), Duration::from_secs(30));
-    a_broker_that_comes_back(false, RealKafka::kill, outage, effort.pick(1, 2, 5));
+    let Some(kafka) = RealKafka::start() else { return };
+    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), false, FAST);
+    a_broker_that_comes_back(&flow, &kafka, RealKafka::kill, outage, effort.pick(1, 2, 5));
 }
 
 #[test]
 fn f09_a_real_broker_that_restarts_moves_leaders_and_coordinators_without_harm() {
     let times = Effort::of_this_run().pick(2, 2, 10);
-    a_broker_that_comes_back(true, RealKafka::stop, Duration::ZERO, times);
+    let Some(kafka) = RealKafka::start() else { return };
+    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, FAST);
+    a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
+}
+
+#[test]
+fn f09_a_real_broker_that_says_there_are_no_brokers_while_it_shuts_down_is_found_again() {
+    let times = Effort::of_this_run().pick(2, 2, 10);
+    let Some(kafka) = RealKafka::start() else { return };
+    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, &format!("{CURIOUS}{FAST}"));
+    a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
 }
 
 #[test]
