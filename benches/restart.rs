@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! cargo bench --bench restart                       1,000 stocks x 250 days, 8 partitions: minutes to make it
-//! cargo bench --bench restart -- --days 20 --runs 3
+//! cargo bench --bench restart -- --broker 127.0.0.1:9092 --days 20 --runs 3
 //! cargo bench --bench restart -- --test             everything once, small
 //! ```
 //!
-//! Both lakes are given the same topic with the same few ticks on the embedded broker. The program reads what was open to the end and
-//! stops; its log says when it was assigned its partitions and had taken them. Up to the assignment it waits for the broker, up to 9
-//! seconds for that one, which is counted nowhere.
+//! Both lakes are given the same topic with the same few ticks. The program reads what was open to the end and stops; its log says when
+//! it was assigned its partitions, had taken them, and had the first records. Up to the assignment it waits for the broker's group, up to
+//! 9 seconds for the embedded one's, which is counted nowhere.
 
 mod support;
 
@@ -17,13 +17,13 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use serde::Serialize;
 
-use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
-use support::args::CargoArgs;
+use support::args::{RoundsArgs, write_json};
 use support::big_lake::{Shape, make_lake};
-use support::filled_topics::{Broker, FilledTopics};
+use support::filled_topics::FilledTopics;
 use support::log_moments::{last_moment_of, moment_of};
 use support::process::measure;
 use support::spread::{Spread, print_heading, print_row};
@@ -36,35 +36,42 @@ const TICKS: usize = 8_000;
 struct Options {
     #[arg(long, default_value_t = 250)]
     days: u32,
-    /// Rounds
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
     #[command(flatten)]
-    cargo: CargoArgs,
+    rounds: RoundsArgs,
 }
 
 /// Starts on one lake.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Starts {
     /// Seconds from the start of the process until all partitions are taken and read, without the wait for the group.
     until_taken: Spread,
+    /// The same until the first records have come.
+    until_read: Spread,
     /// Seconds from the assignment to the end of the process: what was open is read again, committed, its features in the lake.
     to_the_end: Spread,
     peak_rss_mb: Spread,
 }
 
+#[derive(Serialize)]
+struct Figures {
+    days: u32,
+    on_empty: Starts,
+    on_year: Starts,
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
-    if !options.cargo.mean("restart") {
+    if !options.rounds.cargo.mean("restart") {
         return Ok(());
     }
-    let (days, runs) = if options.cargo.is_smoke() { (2, 1) } else { (options.days, options.runs) };
+    // Without a broker's address too it is a measurement: few ticks are enough for it.
+    let (broker, _) = options.rounds.broker()?;
+    let (days, runs) = if options.rounds.cargo.is_smoke() { (2, 1) } else { (options.days, options.rounds.runs) };
     let dir = tempfile::tempdir()?;
-    let broker = Broker::Embedded(EmbeddedBroker::start()?);
     let topics = FilledTopics::fill(&broker, Universe::of(Layout::Keyed), TICKS, dir.path())?;
     let (year, empty) = (dir.path().join("year"), dir.path().join("empty"));
     let began = Instant::now();
-    let made = make_lake(&year, &group_of(&year), &topics, Shape { days })?;
+    let made = make_lake(&year, &group_of(&year, &topics), &topics, Shape { days })?;
     println!("{} bars in {} files, made in {:.0?}", made.bars, made.files, began.elapsed());
     // The first start reads the ticks and leaves their windows open. It joins a new group, which is quicker than joining again.
     for lake in [&empty, &year] {
@@ -78,28 +85,32 @@ fn main() -> Result<()> {
     print_heading(&format!("a start on {days} days of 1,000 stocks, seconds"));
     for (name, starts) in [("empty lake", &on_empty), ("full lake", &on_year)] {
         print_row(&format!("{name}: until its partitions are taken, without the group's join"), &starts.until_taken);
+        print_row(&format!("{name}: until the first records have come"), &starts.until_read);
         print_row(&format!("{name}: from the assignment to the end"), &starts.to_the_end);
         print_row(&format!("{name}: peak memory, MB"), &starts.peak_rss_mb);
     }
     print_row("full / empty: until its partitions are taken", &on_year.until_taken.over(&on_empty.until_taken));
-    Ok(())
+    topics.delete()?;
+    write_json(&Figures { days, on_empty, on_year }, options.rounds.json.as_deref())
 }
 
 /// A group for each lake.
-fn group_of(lake: &Path) -> String {
-    lake.file_name().unwrap_or_default().to_string_lossy().into_owned()
+fn group_of(lake: &Path, topics: &FilledTopics<'_>) -> String {
+    topics.group(&lake.file_name().unwrap_or_default().to_string_lossy())
 }
 
 impl Starts {
     fn push(&mut self, topics: &FilledTopics<'_>, lake: &Path) -> Result<()> {
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("a clock before 1970")?;
-        let measured = measure(&mut topics.program(lake, &group_of(lake)))?;
+        let measured = measure(&mut topics.program(lake, &group_of(lake, topics)))?;
         let summary = measured.json()?;
         ensure!(summary["read"].as_u64().is_some(), "no summary: {summary}");
         let moment = |message: &str| moment_of(&measured.stderr, message);
         let (up, assigned, drained) = (moment("starting")?, moment("assigned by the group")?, moment("drained")?);
         let taken = last_moment_of(&measured.stderr, "partition taken")?;
-        self.until_taken.push(up - began.as_secs_f64() + taken - assigned);
+        let before_joining = up - began.as_secs_f64();
+        self.until_taken.push(before_joining + taken - assigned);
+        self.until_read.push(before_joining + moment("the first records have come")? - assigned);
         self.to_the_end.push(drained - assigned);
         self.peak_rss_mb.push(measured.peak_rss_mb);
         Ok(())

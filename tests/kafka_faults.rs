@@ -66,14 +66,6 @@ fn f08_a_real_broker_that_is_killed_comes_back_with_its_data_and_gets_every_tick
 fn f09_a_real_broker_that_restarts_moves_leaders_and_coordinators_without_harm() {
     let times = Effort::of_this_run().pick(2, 2, 10);
     let Some(kafka) = RealKafka::start() else { return };
-    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, FAST);
-    a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
-}
-
-#[test]
-fn f09_a_real_broker_that_says_there_are_no_brokers_while_it_shuts_down_is_found_again() {
-    let times = Effort::of_this_run().pick(2, 2, 10);
-    let Some(kafka) = RealKafka::start() else { return };
     let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, &format!("{CURIOUS}{FAST}"));
     a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
 }

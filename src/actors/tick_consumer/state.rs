@@ -53,6 +53,7 @@ pub struct ConsumerState {
     lag_due: Instant,
     /// When it last looked at what had come: who sleeps does not hear that nothing comes.
     looked_at: Instant,
+    has_read: bool,
     letters: Letters,
     seldom: Seldom,
     pub(super) restarts: Restarts,
@@ -74,6 +75,7 @@ impl ConsumerState {
             drained: false,
             lag_due: Instant::now(),
             looked_at: Instant::now(),
+            has_read: false,
             letters: Letters::new(letters),
             seldom: Seldom::default(),
             restarts,

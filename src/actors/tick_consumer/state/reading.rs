@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::ConsumerState;
 use crate::fail_points::Place;
@@ -62,6 +62,10 @@ impl ConsumerState {
                 Some(partition) => self.restart(&partition, panicked(panic.as_ref())),
                 None => resume_unwind(panic),
             }
+        }
+        if records > 0 && !self.has_read {
+            self.has_read = true;
+            info!("the first records have come");
         }
         records
     }
