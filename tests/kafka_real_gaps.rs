@@ -11,6 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::Signal;
+use serde_json::Value;
 use stockstream::market::checkpoint::{Checkpoint, TopicPartition};
 use support::cluster::Cluster;
 use support::flow::Flow;
@@ -112,6 +113,13 @@ async fn f13_retention_that_overtakes_the_resume_offset_is_refused_or_recorded(#
     real.publish(100);
     assert!(real.program(&["run", "--until-end"]).run().summary().bars > 0);
     real.flow.assert_lake_is_right();
+
+    // What the log no longer gives is not held against the lake, and the rest is.
+    let verified = real.program(&["verify", "--against-log"]).run();
+    assert_eq!(verified.code, Some(0), "{}\n{}", verified.stdout, verified.stderr);
+    let report: Value = serde_json::from_str(verified.stdout.lines().last().unwrap()).unwrap();
+    let count = |name: &str| report["against_log"][name].as_u64().unwrap();
+    assert!(count("compared") > 0 && count("not_covered") > 0, "{report}");
 }
 
 #[rstest::rstest]
