@@ -110,7 +110,7 @@ async fn f13_retention_that_overtakes_the_resume_offset_is_refused_or_recorded(#
     assert_eq!(gaps[0].open_ticks_lost, Some((log_start.min(200) - resume).unsigned_abs()));
     real.flow.assert_lake_is_right();
 
-    real.publish(100);
+    real.publish(300);
     assert!(real.program(&["run", "--until-end"]).run().summary().bars > 0);
     real.flow.assert_lake_is_right();
 
