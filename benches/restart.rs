@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Both lakes are given the same topic with the same few ticks. The program reads what was open to the end and stops; its log says when
-//! it was assigned its partitions, had taken them, and had the first records. Up to the assignment it waits for the broker's group, up to
-//! 9 seconds for the embedded one's, which is counted nowhere.
+//! it asked to join its group, was assigned its partitions, had taken them, and had the first records. Between the first two it waits for
+//! the broker's group, up to 9 seconds for the embedded one's, which is counted nowhere.
 
 mod support;
 
@@ -32,6 +32,9 @@ use support::work::Universe;
 /// Few: reading them must not hide the start.
 const TICKS: usize = 8_000;
 
+/// What the log says last before the group makes it wait.
+const JOINS: &str = "subscribing to what the stocks' ticks are in";
+
 #[derive(Parser)]
 struct Options {
     #[arg(long, default_value_t = 250)]
@@ -43,7 +46,9 @@ struct Options {
 /// Starts on one lake.
 #[derive(Default, Serialize)]
 struct Starts {
-    /// Seconds from the start of the process until all partitions are taken and read, without the wait for the group.
+    /// Seconds from the start of the process until it asks to join its group, with every stock simulated from where it stands.
+    until_simulated: Spread,
+    /// Seconds from the start of the process until all partitions are taken, without the wait for the group.
     until_taken: Spread,
     /// The same until the first records have come.
     until_read: Spread,
@@ -82,8 +87,13 @@ fn main() -> Result<()> {
         on_empty.push(&topics, &empty)?;
         on_year.push(&topics, &year)?;
     }
+    for _ in 0..runs {
+        on_empty.push_simulated(&topics, &empty)?;
+        on_year.push_simulated(&topics, &year)?;
+    }
     print_heading(&format!("a start on {days} days of 1,000 stocks, seconds"));
     for (name, starts) in [("empty lake", &on_empty), ("full lake", &on_year)] {
+        print_row(&format!("{name}: simulating, until it asks to join the group"), &starts.until_simulated);
         print_row(&format!("{name}: until its partitions are taken, without the group's join"), &starts.until_taken);
         print_row(&format!("{name}: until the first records have come"), &starts.until_read);
         print_row(&format!("{name}: from the assignment to the end"), &starts.to_the_end);
@@ -101,18 +111,34 @@ fn group_of(lake: &Path, topics: &FilledTopics<'_>) -> String {
 
 impl Starts {
     fn push(&mut self, topics: &FilledTopics<'_>, lake: &Path) -> Result<()> {
-        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("a clock before 1970")?;
+        let began = now()?;
         let measured = measure(&mut topics.program(lake, &group_of(lake, topics)))?;
         let summary = measured.json()?;
         ensure!(summary["read"].as_u64().is_some(), "no summary: {summary}");
         let moment = |message: &str| moment_of(&measured.stderr, message);
-        let (up, assigned, drained) = (moment("starting")?, moment("assigned by the group")?, moment("drained")?);
+        let (joins, assigned, drained) = (moment(JOINS)?, moment("assigned by the group")?, moment("drained")?);
         let taken = last_moment_of(&measured.stderr, "partition taken")?;
-        let before_joining = up - began.as_secs_f64();
+        let before_joining = joins - began;
         self.until_taken.push(before_joining + taken - assigned);
         self.until_read.push(before_joining + moment("the first records have come")? - assigned);
         self.to_the_end.push(drained - assigned);
         self.peak_rss_mb.push(measured.peak_rss_mb);
         Ok(())
     }
+
+    /// With the stocks simulated too; it adds no tick to speak of.
+    fn push_simulated(&mut self, topics: &FilledTopics<'_>, lake: &Path) -> Result<()> {
+        let mut command = topics.run(lake, &group_of(lake, topics));
+        command.args(["--for", "1s"]);
+        command.envs([("STOCKSTREAM__PRODUCER__ENABLED", "true"), ("STOCKSTREAM__PRODUCER__HISTORY", "0s")]);
+        let began = now()?;
+        let measured = measure(&mut command)?;
+        self.until_simulated.push(moment_of(&measured.stderr, JOINS)? - began);
+        Ok(())
+    }
+}
+
+/// Seconds since the epoch.
+fn now() -> Result<f64> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("a clock before 1970")?.as_secs_f64())
 }

@@ -129,6 +129,7 @@ pub fn arm() -> impl Sized {
     for (name, _) in fail::list() {
         armed::ANY.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(Place::ALL.iter().any(|place| place.name() == name), "FAILPOINTS names {name}, which is no place");
+        eprintln!("a build for tests, which FAILPOINTS tells to fail at {name}");
     }
     scenario
 }

@@ -34,7 +34,8 @@ pub enum RestartReason {
     /// Something that must hold does not.
     #[error("a broken invariant, which is a defect: {0}")]
     Broken(String),
-    /// The log has lost what was to be read next. Taking it again decides what becomes of it.
+    /// The log has lost what was to be read next. Taking it again decides what becomes of it: the loss is refused for good, or recorded.
+    /// Retention can overtake all partitions at once, and that is no failure of ours.
     #[error("{0}")]
     LogMoved(String),
     /// Another process has taken the partition. No failure: if the group still has it here after a while, it is taken back.
@@ -49,8 +50,8 @@ impl RestartReason {
     /// Whether it counts against the budget, and in the summary of the run.
     pub fn counts(&self) -> bool {
         match self {
-            Self::Panic(_) | Self::Storage(_) | Self::Stuck(_) | Self::Broken(_) | Self::LogMoved(_) => true,
-            Self::Fenced | Self::NotYet(_) => false,
+            Self::Panic(_) | Self::Storage(_) | Self::Stuck(_) | Self::Broken(_) => true,
+            Self::LogMoved(_) | Self::Fenced | Self::NotYet(_) => false,
         }
     }
 }

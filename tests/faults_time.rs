@@ -2,15 +2,13 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, TimeZone, Utc};
 use rustix::process::Signal;
 use stockstream::market::bar::Bar;
-use stockstream::market::symbol::Symbol;
 use stockstream::market::time::{EventTime, Span};
-use stockstream::storage::Lake;
 use support::effort::Effort;
 use support::flow::{Flow, PER_STOCK};
 use support::lake::{assert_same, bars, checkpoints, commits, of};
@@ -78,12 +76,6 @@ fn ticks(symbol: &str, start: i64, seconds: i64) -> Vec<Vec<u8>> {
     (0..seconds * 10).map(line).collect()
 }
 
-/// Of the stocks of these tests, while the program runs: their features may be on their way.
-fn newest_bars(lake: &Path) -> Vec<Bar> {
-    let lake = Lake::open_read_only(lake).unwrap();
-    STOCKS.iter().flat_map(|stock| lake.newest_bars(&Symbol::new(stock).unwrap(), usize::MAX).unwrap()).collect()
-}
-
 #[test]
 fn f22_when_all_partitions_fall_silent_the_last_bars_come_out_once_and_a_replay_decides_the_same() {
     let flow = Flow::new(false, QUICK);
@@ -100,7 +92,7 @@ fn f22_when_all_partitions_fall_silent_the_last_bars_come_out_once_and_a_replay_
     // A third stock goes on: what is silent stays as it is.
     flow.publish(&ticks("EURUSD=X", start, 5));
     running.until("the third stock has its bars", || support::lake::count_of(&lake, "EURUSD=X") == 5);
-    let before = newest_bars(&lake);
+    let before = support::lake::bars_so_far(&lake);
     // The market opens again: into a closed window, and into new ones.
     flow.publish(&[ticks("AAPL", start + 4_500_000, 1), ticks("AAPL", start + 10_000_000, 2)].concat());
     running.until("the next windows are closed", || support::lake::count_of(&lake, "AAPL") == 8);

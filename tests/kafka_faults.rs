@@ -62,11 +62,13 @@ fn f08_a_real_broker_that_is_killed_comes_back_with_its_data_and_gets_every_tick
     a_broker_that_comes_back(&flow, &kafka, RealKafka::kill, outage, effort.pick(1, 2, 5));
 }
 
-#[test]
-fn f09_a_real_broker_that_restarts_moves_leaders_and_coordinators_without_harm() {
+#[rstest::rstest]
+#[case::with_clients_as_they_are("")]
+#[case::with_curious_clients(CURIOUS)]
+fn f09_a_real_broker_that_restarts_moves_leaders_and_coordinators_without_harm(#[case] properties: &str) {
     let times = Effort::of_this_run().pick(2, 2, 10);
     let Some(kafka) = RealKafka::start() else { return };
-    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, &format!("{CURIOUS}{FAST}"));
+    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, &format!("{properties}{FAST}"));
     a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
 }
 

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use stockstream::market::bar::Bar;
-use stockstream::market::symbol::Symbol;
 use stockstream::market::time::Span;
-use stockstream::storage::Lake;
+use stockstream::storage::{Dataset, Lake};
 use support::cluster::Cluster;
 use support::lake::{bars, count_of, of};
 use support::program::{Program, Running};
@@ -28,7 +27,9 @@ fn assert_without_gaps(bars: &[&Bar]) {
 
 fn newest_rsi(lake: &Path, symbol: &str) -> Option<f64> {
     let lake = Lake::open_read_only(lake).unwrap();
-    lake.newest_features(&Symbol::new(symbol).unwrap(), 1).unwrap().pop()?.rsi
+    let files = lake.files(Dataset::Features).unwrap();
+    let rows = files.iter().flat_map(|file| lake.read_features(file).unwrap().unwrap());
+    rows.filter(|row| row.symbol.as_str() == symbol).max_by_key(|row| row.window_start)?.rsi
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod state;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
@@ -166,9 +166,9 @@ impl Handler<FollowStocks> for TickConsumer {
 
     fn handle(&mut self, follow: FollowStocks, _: &mut Self::Context) {
         let Some(source) = &mut self.source else { return };
-        if let Some(topics) = self.state.follow(follow)
-            && let Err(error) = source.subscribe(&topics)
-        {
+        let Some(topics) = self.state.follow(follow) else { return };
+        info!(topics = topics.len(), "subscribing to what the stocks' ticks are in");
+        if let Err(error) = source.subscribe(&topics) {
             self.state.fail(&error);
         }
     }

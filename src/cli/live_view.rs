@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::console::Console;
 use crate::actors::live_feed::{LiveFeed, LiveStock, LiveView, ShowView};
+use crate::market::checkpoint::NextOffset;
 use crate::market::symbol::Symbol;
 use crate::run_summary::Latency;
 
@@ -62,13 +63,19 @@ fn age(view: &LiveView) -> String {
     format!(", ticks {median} old (99 %: {p99})")
 }
 
-/// Said only when there is reason to worry.
+/// How much of its log the partition has left that is the next to lose what the lake still needs.
 fn retention(view: &LiveView) -> String {
-    let near = view.nearest_loss.as_ref().filter(|nearest| nearest.near > 0);
-    near.map_or_else(String::new, |nearest| {
-        let percent = nearest.distance.share_left() * 100.0;
-        format!(", the broker is about to delete what is still needed: {} has {percent:.0} % left", nearest.partition)
-    })
+    let Some(nearest) = &view.nearest_loss else { return String::new() };
+    let percent = nearest.distance.share_left() * 100.0;
+    match nearest.near {
+        // Nothing was ever deleted.
+        0 if nearest.distance.log_start == NextOffset(0) => String::new(),
+        0 => format!(", retention {percent:.0} % left"),
+        _ => format!(
+            ", the broker is about to delete what is still needed: {} has {percent:.0} % left",
+            nearest.partition
+        ),
+    }
 }
 
 /// `AAPL       210.56  2/s  closed 11-13 00:50 210.55  RSI 47.15  EMA 210.52  open 11-13 01:05 210.59/210.59/210.56, 8 ticks`: the
@@ -101,7 +108,7 @@ mod tests {
     use super::*;
     use crate::kafka::retention::NearestLoss;
     use crate::market::bar::Bar;
-    use crate::market::checkpoint::{NextOffset, TopicPartition};
+    use crate::market::checkpoint::TopicPartition;
     use crate::market::retention::RetentionDistance;
     use crate::market::time::EventTime;
 
@@ -148,14 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn how_much_of_the_log_is_left_is_shown_only_when_it_is_little() {
-        let total = |near: usize| {
-            let [log_start, log_end, resume] = [100, 300, 110].map(NextOffset);
+    fn how_much_of_the_log_is_left_is_shown_once_the_broker_deletes() {
+        let total = |near: usize, log_start: i64| {
+            let [log_start, log_end, resume] = [log_start, 300, 110].map(NextOffset);
             let distance = RetentionDistance { log_start, log_end, resume };
             let nearest = NearestLoss { partition: TopicPartition::new("t", 3), distance, near };
             lines(&LiveView { nearest_loss: Some(nearest), ..view(1) }).last().unwrap()
         };
-        assert!(total(1).ends_with("t-3 has 5 % left"), "{}", total(1));
-        assert!(total(0).ends_with("lag 5 records"), "{}", total(0));
+        assert!(total(1, 100).ends_with("t-3 has 5 % left"), "{}", total(1, 100));
+        assert!(total(0, 100).ends_with("lag 5 records, retention 5 % left"), "{}", total(0, 100));
+        assert!(total(0, 0).ends_with("lag 5 records"), "{}", total(0, 0));
     }
 }

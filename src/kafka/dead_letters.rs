@@ -118,7 +118,7 @@ impl DeadLetters {
     /// When it has not within `deadline`.
     pub fn flush(&self, deadline: Duration) -> Result<(), NotFlushed> {
         let resent = self.send_returned().is_ok();
-        let flushed = self.producer.flush(deadline).is_ok();
+        let flushed = self.producer.context().lost.flush(self.producer.as_ref(), deadline);
         let failed = self.producer.context().returned().len() as u64;
         if resent && flushed && failed == 0 {
             Ok(())

@@ -14,17 +14,24 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 
 use super::native;
 
-/// In an outage all brokers are said to be down several times a second, and the client remembers every list that it is told.
-const TELL_AGAIN: Duration = Duration::from_secs(10);
+/// In an outage all brokers are said to be down several times a second, and the client remembers every list that it is told. So it is told
+/// at once, then more and more seldom; but often enough for a producer, which gives a record up after two minutes.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Between two looks while a producer is waited for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Whether a client may have lost its brokers; part of its context.
 #[derive(Default)]
 pub(super) struct LostBrokers {
     may_be_lost: AtomicBool,
-    told: Mutex<Option<Instant>>,
+    /// When, and how long to wait before it is told again.
+    told: Mutex<Option<(Instant, Duration)>>,
 }
 
 impl LostBrokers {
@@ -48,13 +55,31 @@ impl LostBrokers {
         }
     }
 
+    /// Waits until a producer has nothing more to send; whether that came within `deadline`.
+    pub(super) fn flush<C: ProducerContext>(&self, producer: &ThreadedProducer<C>, deadline: Duration) -> bool {
+        let until = Instant::now() + deadline;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match producer.flush(left.min(LOOK)) {
+                Ok(()) => return true,
+                Err(_) if left.is_zero() => return false,
+                Err(_) => self.find_again(producer.client()),
+            }
+        }
+    }
+
     fn is_due(&self, now: Instant) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_AGAIN);
-        if is_due {
-            *told = Some(now);
-        }
-        is_due
+        let pause = match *told {
+            Some((last, pause)) => match now.saturating_duration_since(last) {
+                since if since < pause => return false,
+                since if since < 2 * LONGEST_PAUSE => (2 * pause).min(LONGEST_PAUSE),
+                _ => FIRST_PAUSE,
+            },
+            None => FIRST_PAUSE,
+        };
+        *told = Some((now, pause));
+        true
     }
 }
 

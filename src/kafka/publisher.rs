@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,9 +15,6 @@ use super::client::{self, ClientError};
 use super::client_log::{ClientLog, Seldom};
 use super::lost_brokers::LostBrokers;
 use crate::settings::KafkaSettings;
-
-/// Between two looks, while everything is waited for, at whether the client still has brokers.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// A record to be published; its timestamp is the wall clock's, always: brokers delete by it.
 #[derive(Clone, Copy, Debug)]
@@ -113,25 +110,13 @@ impl Publisher {
     /// # Errors
     /// When it is not within `deadline`, or the client has given some up.
     pub fn flush(&self, deadline: Duration) -> Result<(), NotFlushed> {
-        let until = Instant::now() + deadline;
-        let flushed = loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.producer.flush(left.min(LOOK)) {
-                Ok(()) => break true,
-                Err(_) if left.is_zero() => break false,
-                Err(_) => self.find_brokers_again(),
-            }
-        };
+        let flushed = self.producer.context().lost.flush(self.producer.as_ref(), deadline);
         let counts = self.counts();
         if flushed && counts.acknowledged == counts.sent {
             Ok(())
         } else {
             Err(NotFlushed { in_flight: counts.in_flight(), failed: counts.failed })
         }
-    }
-
-    fn find_brokers_again(&self) {
-        self.producer.context().lost.find_again(self.producer.client());
     }
 
     fn enqueue(&self, record: &Outgoing<'_>, partition: Option<i32>) -> Result<(), PublishRefused> {
@@ -151,7 +136,7 @@ impl Publisher {
 
 impl Publish for Publisher {
     fn publish(&self, record: &Outgoing<'_>) -> Result<(), PublishRefused> {
-        self.find_brokers_again();
+        self.producer.context().lost.find_again(self.producer.client());
         let Some(backlog) = &self.counts.backlog else { return self.enqueue(record, record.partition) };
         let Some(partition) = record.partition.or_else(|| backlog.partition_of(record.topic, record.key)) else {
             return self.enqueue(record, None);

@@ -74,7 +74,7 @@ impl Lake {
             if self.restore(partition, *number)? {
                 return Ok(());
             }
-            tracing::warn!(%partition, %number, reason, "unreadable entry put aside, its rows will be made again");
+            tracing::warn!(%partition, %number, reason, "unreadable entry put aside; its rows are made again from the log, if that still holds their ticks (an embedded broker's has ended with its process)");
             for file in self.published(partition, *number)? {
                 // bars first: features are only published beside them
                 self.store().retract(&file.path(Dataset::Bars))?;

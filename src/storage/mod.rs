@@ -6,7 +6,7 @@
 //! - [`chain`]: ownership of one partition's numbered chain. Taking it, committing, forgetting.
 //! - [`mending`]: what a taker does about a damaged or missing newest entry.
 //! - [`features`]: features files and saved indicator state; [`feature_flow`]: how they follow a chain.
-//! - [`reader`]: published files, for `show` and `verify`.
+//! - [`reader`]: published files, for `show`, `verify` and starts.
 //! - [`repair`]: what `verify --repair` does to a lake that it has for itself.
 //! - [`layout`]: every path and name of the lake.
 //! - [`store`]: the few operations all of the above is made of; [`posix`]: those on a local file system.
@@ -23,6 +23,7 @@ pub mod identity;
 pub mod lake;
 pub mod layout;
 pub mod mending;
+mod newest;
 pub mod parquet;
 pub mod posix;
 mod public_tops;

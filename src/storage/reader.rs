@@ -1,9 +1,8 @@
-//! Published files: what `show` prints, `verify` checks and a cold start of the indicators reads.
+//! Published files: what `show` prints, `verify` checks, and a start of simulations or of indicators reads.
 //!
 //! A compaction may exchange a date's directory between a listing and a reading of it: then names are gone, and the date is
 //! listed again.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::lake::ROUNDS;
@@ -13,8 +12,6 @@ use super::{Lake, StorageError};
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, CommitNumber, TopicPartition};
-use crate::market::symbol::Symbol;
-use crate::market::time::EventTime;
 
 #[cfg(test)]
 mod tests;
@@ -46,33 +43,6 @@ impl PublishedFile {
 pub struct PublishedBars {
     pub bars: Vec<Bar>,
     pub checkpoint: Checkpoint,
-}
-
-/// A row of a dataset, for what both have in common.
-trait Row: Sized {
-    const DATASET: Dataset;
-    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError>;
-    fn key(&self) -> (&Symbol, EventTime);
-}
-
-impl Row for Bar {
-    const DATASET: Dataset = Dataset::Bars;
-    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError> {
-        Ok(lake.read_bars(file)?.map(|content| content.bars))
-    }
-    fn key(&self) -> (&Symbol, EventTime) {
-        (&self.symbol, self.window_start)
-    }
-}
-
-impl Row for FeatureRow {
-    const DATASET: Dataset = Dataset::Features;
-    fn read(lake: &Lake, file: &PublishedFile) -> Result<Option<Vec<Self>>, StorageError> {
-        lake.read_features(file)
-    }
-    fn key(&self) -> (&Symbol, EventTime) {
-        (&self.symbol, self.window_start)
-    }
 }
 
 impl Lake {
@@ -160,84 +130,24 @@ impl Lake {
         for date in self.dates(Dataset::Bars)? {
             let of_partition =
                 |file: &PublishedFile| file.commit().is_some_and(|(of, number)| of == *partition && number <= last);
-            bars.extend(self.rows_of_date::<Bar>(&date, of_partition)?);
+            bars.extend(self.bars_of_date(&date, of_partition)?);
         }
-        bars.sort_by(|a, b| a.key().cmp(&b.key()));
+        bars.sort_by(|a, b| (&a.symbol, a.window_start).cmp(&(&b.symbol, b.window_start)));
         Ok(bars)
     }
 
-    /// The newest bars of a stock, at most `last`, in window order.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn newest_bars(&self, symbol: &Symbol, last: usize) -> Result<Vec<Bar>, StorageError> {
-        self.newest(symbol, last)
-    }
-
-    /// The newest feature rows of a stock, at most `last`, in window order.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn newest_features(&self, symbol: &Symbol, last: usize) -> Result<Vec<FeatureRow>, StorageError> {
-        self.newest(symbol, last)
-    }
-
-    /// Walks the dates backwards until there are enough rows. A stock lives in one partition: once that is known, the other
-    /// partitions' files are not read.
-    fn newest<R: Row>(&self, symbol: &Symbol, last: usize) -> Result<Vec<R>, StorageError> {
-        let (mut found, mut home): (Vec<R>, Option<TopicPartition>) = (Vec::new(), None);
-        for date in self.dates(R::DATASET)?.into_iter().rev() {
-            if found.len() >= last {
-                break;
-            }
-            if home.is_none() {
-                home = self.home_of::<R>(symbol, &date)?;
-            }
-            let elsewhere = |(of, _): (TopicPartition, _)| home.as_ref().is_some_and(|home| *home != of);
-            let mut rows: Vec<R> = self.rows_of_date(&date, |file| !file.commit().is_some_and(elsewhere))?;
-            rows.retain(|row| row.key().0 == symbol);
-            found.extend(rows);
-        }
-        found.sort_by_key(|row| row.key().1);
-        let surplus = found.len().saturating_sub(last);
-        Ok(found.split_off(surplus))
-    }
-
-    /// The partition whose newest file of a date holds the stock, if one does.
-    fn home_of<R: Row>(&self, symbol: &Symbol, date: &str) -> Result<Option<TopicPartition>, StorageError> {
-        let mut newest = BTreeMap::new();
-        for file in self.files_of(R::DATASET, date)? {
-            if let Some((partition, number)) = file.commit()
-                && newest.get(&partition).is_none_or(|(held, _)| number > *held)
-            {
-                newest.insert(partition, (number, file));
-            }
-        }
-        for (partition, (_, file)) in newest {
-            let rows = R::read(self, &file)?.unwrap_or_default();
-            if rows.iter().any(|row| row.key().0 == symbol) {
-                return Ok(Some(partition));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The rows of a date's files, listed again from the start when one was gone.
-    fn rows_of_date<R: Row>(
-        &self,
-        date: &str,
-        wanted: impl Fn(&PublishedFile) -> bool,
-    ) -> Result<Vec<R>, StorageError> {
+    /// The bars of a date's files, listed again from the start when one was gone.
+    fn bars_of_date(&self, date: &str, wanted: impl Fn(&PublishedFile) -> bool) -> Result<Vec<Bar>, StorageError> {
         'again: for _ in 0..ROUNDS {
-            let mut rows = Vec::new();
-            for file in self.files_of(R::DATASET, date)?.into_iter().filter(&wanted) {
-                match R::read(self, &file)? {
-                    Some(more) => rows.extend(more),
+            let mut bars = Vec::new();
+            for file in self.files_of(Dataset::Bars, date)?.into_iter().filter(&wanted) {
+                match self.read_bars(&file)? {
+                    Some(more) => bars.extend(more.bars),
                     None => continue 'again,
                 }
             }
-            return Ok(rows);
+            return Ok(bars);
         }
-        Err(StorageError::Contended { path: self.store().locate(&R::DATASET.date_dir(date)) })
+        Err(StorageError::Contended { path: self.store().locate(&Dataset::Bars.date_dir(date)) })
     }
 }

@@ -38,9 +38,10 @@ fn a_restart_is_forgiven_after_a_minute() {
 }
 
 #[test]
-fn to_be_fenced_and_to_wait_for_the_disk_or_a_broker_is_free() {
+fn to_be_fenced_and_overtaken_and_to_wait_for_the_disk_or_a_broker_is_free() {
     let (mut budget, now) = budget();
-    for reason in [RestartReason::Fenced, RestartReason::NotYet("nobody answers".into())] {
+    let overtaken = RestartReason::LogMoved("retention".into());
+    for reason in [RestartReason::Fenced, overtaken, RestartReason::NotYet("nobody answers".into())] {
         assert!(!reason.counts());
         for _ in 0..100 {
             assert_eq!(budget.spend(&partition(0), &reason, now), Ok(()));

@@ -9,7 +9,7 @@ use stockstream::market::bar::Bar;
 use stockstream::market::checkpoint::{Checkpoint, TopicPartition};
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::EventTime;
-use stockstream::storage::{Dataset, Lake};
+use stockstream::storage::{Dataset, Lake, StorageError};
 
 /// All bars, sorted by (symbol, window start). Holds the lake to its promises: rows sorted within a file and of the date of its
 /// directory, no bar twice, a features file for every bars file, and features as they follow from the bars.
@@ -69,10 +69,22 @@ pub fn of<'b>(bars: &'b [Bar], symbol: &str) -> Vec<&'b Bar> {
     bars.iter().filter(|bar| bar.symbol.as_str() == symbol).collect()
 }
 
-/// How many bars of a stock the lake holds, or 0 while there is no lake.
+/// The bars that the lake holds at this moment, while a program may be writing, in the order of its files; none while there is no lake.
+pub fn bars_so_far(dir: &Path) -> Vec<Bar> {
+    let read = || {
+        let lake = Lake::open_read_only(dir)?;
+        let mut bars = Vec::new();
+        for file in lake.files(Dataset::Bars)? {
+            bars.extend(lake.read_bars(&file)?.into_iter().flat_map(|content| content.bars));
+        }
+        Ok::<_, StorageError>(bars)
+    };
+    read().unwrap_or_default()
+}
+
+/// How many of them are of a stock.
 pub fn count_of(dir: &Path, symbol: &str) -> usize {
-    let symbol = Symbol::new(symbol).unwrap();
-    Lake::open_read_only(dir).and_then(|lake| lake.newest_bars(&symbol, usize::MAX)).map_or(0, |bars| bars.len())
+    of(&bars_so_far(dir), symbol).len()
 }
 
 /// The newest checkpoint of every partition.

@@ -1,8 +1,8 @@
 //! Where each stock's simulation goes on: at the newest of what its topic and the lake hold, or at a start price.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::ground::{Ground, StartError};
 use crate::kafka::route::partition_of;
@@ -15,7 +15,6 @@ use crate::market::time::{EventTime, Span};
 use crate::messages::lifecycle::LastTick;
 use crate::prices::{PriceSource, start_price};
 use crate::settings::{KafkaMode, Settings, StockSettings};
-use crate::storage::{Lake, StorageError};
 
 /// Records at the end of a partition in which a stock's newest tick is looked for.
 const TAIL: usize = 1_000;
@@ -57,27 +56,22 @@ pub fn start_points(
     stocks: &[StockSettings],
     prices: &dyn PriceSource,
 ) -> Result<BTreeMap<Symbol, StartPoint>, StartError> {
-    let mut tails = BTreeMap::new();
+    let mut stocks_of: BTreeMap<TopicPartition, BTreeSet<Symbol>> = BTreeMap::new();
+    for stock in stocks {
+        stocks_of.entry(partition_of(&settings.kafka, &stock.symbol)).or_default().insert(stock.symbol.clone());
+    }
+    let pasts = stocks_of.iter().map(|(partition, symbols)| Past::of(ground, settings, partition, symbols));
+    let pasts = pasts.collect::<Result<Vec<Past>, StartError>>()?;
+    let past_of: BTreeMap<&TopicPartition, &Past> = stocks_of.keys().zip(&pasts).collect();
     let mut points = BTreeMap::new();
     for stock in stocks {
-        let partition = partition_of(&settings.kafka, &stock.symbol);
-        let rules = &settings.market.rules;
-        let watermark = ground.lake.newest_checkpoint(&partition)?.map_or(EventTime::MIN, |newest| newest.watermark);
-        let closed_until = if watermark == EventTime::MIN { watermark } else { rules.window.start_of(watermark) };
-        let in_lake = newest_bar(&ground.lake, &stock.symbol)?.map(|bar| LastTick {
-            event_time: bar.window_start + rules.window.span() - Span::from(stock.tick_interval),
+        let Past { closed_until, bars, ticks } = past_of[&partition_of(&settings.kafka, &stock.symbol)];
+        let closed_until = *closed_until;
+        let in_lake = bars.get(&stock.symbol).map(|bar| LastTick {
+            event_time: bar.window_start + settings.market.rules.window.span() - Span::from(stock.tick_interval),
             price: bar.close,
         });
-        let in_topic = match settings.kafka.mode {
-            KafkaMode::Embedded => None,
-            KafkaMode::Cluster => {
-                if !tails.contains_key(&partition) {
-                    let tail = last_ticks(&settings.kafka, &ground.bootstrap, &partition, TAIL)?;
-                    tails.insert(partition.clone(), tail);
-                }
-                newest_in(&tails, &partition, &stock.symbol)
-            }
-        };
+        let in_topic = ticks.get(stock.symbol.as_str()).copied();
         let newest = [in_lake, in_topic].into_iter().flatten().max_by_key(|tick| tick.event_time);
         let point = match newest {
             Some(tick) => StartPoint { price: tick.price, last: Some(tick.event_time), closed_until },
@@ -92,27 +86,45 @@ pub fn start_points(
     Ok(points)
 }
 
-/// A damaged file keeps nobody from starting: who takes its partition mends it, and `verify` names it.
-fn newest_bar(lake: &Lake, symbol: &Symbol) -> Result<Option<Bar>, StorageError> {
-    match lake.newest_bars(symbol, 1) {
-        Ok(mut bars) => Ok(bars.pop()),
-        Err(error @ StorageError::Damaged { .. }) => {
-            warn!(%symbol, %error, "the newest bar is not known, the simulation begins at the watermark with a start price");
-            Ok(None)
-        }
-        Err(error) => Err(error),
+/// What is known of the stocks of a partition.
+struct Past {
+    /// Windows that end here or before are closed.
+    closed_until: EventTime,
+    bars: BTreeMap<Symbol, Bar>,
+    /// The newest in the topic, by symbol.
+    ticks: HashMap<String, LastTick>,
+}
+
+impl Past {
+    fn of(
+        ground: &Ground,
+        settings: &Settings,
+        partition: &TopicPartition,
+        symbols: &BTreeSet<Symbol>,
+    ) -> Result<Self, StartError> {
+        let watermark = ground.lake.newest_checkpoint(partition)?.map_or(EventTime::MIN, |newest| newest.watermark);
+        let window = settings.market.rules.window;
+        let closed_until = if watermark == EventTime::MIN { watermark } else { window.start_of(watermark) };
+        let bars = ground.lake.newest_bar_of_each(partition, symbols)?;
+        let tail = match settings.kafka.mode {
+            KafkaMode::Embedded => Vec::new(),
+            KafkaMode::Cluster => last_ticks(&settings.kafka, &ground.bootstrap, partition, TAIL)?,
+        };
+        Ok(Self { closed_until, bars, ticks: newest_ticks(&tail) })
     }
 }
 
-/// The tick of the greatest event time: the last record may be a late one, or broken.
-fn newest_in(
-    tails: &BTreeMap<TopicPartition, Vec<Vec<u8>>>,
-    partition: &TopicPartition,
-    symbol: &Symbol,
-) -> Option<LastTick> {
-    let ticks = tails.get(partition)?.iter().filter_map(|payload| codec::decode(payload).ok());
-    let own = ticks.filter(|tick| tick.symbol == symbol.as_str());
-    own.max_by_key(|tick| tick.event_time).map(|tick| LastTick { event_time: tick.event_time, price: tick.price })
+/// The tick of the greatest event time of each stock: the last record may be a late one, or broken.
+fn newest_ticks(tail: &[Vec<u8>]) -> HashMap<String, LastTick> {
+    let mut newest: HashMap<String, LastTick> = HashMap::new();
+    for tick in tail.iter().filter_map(|payload| codec::decode(payload).ok()) {
+        let tick = (tick.symbol, LastTick { event_time: tick.event_time, price: tick.price });
+        let known = newest.entry(tick.0.to_owned()).or_insert(tick.1);
+        if tick.1.event_time >= known.event_time {
+            *known = tick.1;
+        }
+    }
+    newest
 }
 
 #[cfg(test)]
@@ -121,12 +133,10 @@ mod tests {
 
     #[test]
     fn the_newest_tick_of_a_stock_is_the_one_of_the_greatest_event_time() {
-        let partition = TopicPartition::new("t", 0);
         let lines = ["2025-05-14 15:30:05,A,2", "2025-05-14 15:31:00,B,9", "2025-05-14 15:30:00,A,1", "broken"];
-        let tail = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
-        let tails = BTreeMap::from([(partition.clone(), tail)]);
-        let newest = newest_in(&tails, &partition, &Symbol::new("A").unwrap()).unwrap();
-        assert_eq!((newest.price, newest.event_time.to_string().as_str()), (2.0, "2025-05-14T15:30:05.000000Z"));
-        assert_eq!(newest_in(&tails, &partition, &Symbol::new("C").unwrap()), None);
+        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()));
+        let newest_of = |symbol| newest.get(symbol).map(|tick| (tick.price, tick.event_time.to_string()));
+        assert_eq!(newest_of("A"), Some((2.0, String::from("2025-05-14T15:30:05.000000Z"))));
+        assert_eq!((newest_of("B").map(|(price, _)| price), newest_of("C")), (Some(9.0), None));
     }
 }

@@ -1,6 +1,6 @@
 //! The newest rows of a partition's stocks, read backwards from its newest file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::bail;
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -88,11 +88,7 @@ impl Search<'_> {
             if self.missing.is_empty() {
                 break;
             }
-            let ours = |file: PublishedFile| match file.commit() {
-                Some((of, number)) if of == *partition => Some((number, file)),
-                _ => None,
-            };
-            let files: BTreeMap<_, _> = lake.files_of(Dataset::Bars, &date)?.into_iter().filter_map(ours).collect();
+            let files = lake.files_of_partition(partition, &date)?;
             for file in files.into_values().rev() {
                 if self.missing.is_empty() {
                     break;

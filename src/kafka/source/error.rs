@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(again(&refused(TakeRefused::ByDisk("fsync".into()))), Some(true));
         assert_eq!(again(&refused(TakeRefused::ForNow("full".into()))), Some(false));
         assert_eq!(again(&no_answer), Some(false));
-        assert_eq!(again(&classify(Code::AutoOffsetReset)), Some(true));
+        assert_eq!(again(&classify(Code::AutoOffsetReset)), Some(false));
         assert_eq!(again(&classify(Code::BadCompression)), None);
     }
 

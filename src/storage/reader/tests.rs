@@ -16,10 +16,6 @@ fn lake() -> (tempfile::TempDir, Lake, Vec<BarsFile>) {
     (dir, lake, files)
 }
 
-fn symbol(text: &str) -> Symbol {
-    Symbol::new(text).unwrap()
-}
-
 #[test]
 fn all_files_are_listed_by_date_and_name_and_read() {
     let (_dir, lake, _) = lake();
@@ -31,36 +27,6 @@ fn all_files_are_listed_by_date_and_name_and_read() {
     for (n, file) in (0..).zip(lake.files(Dataset::Features).unwrap()) {
         assert_eq!(lake.read_features(&file).unwrap().unwrap(), features_of(&step(n)));
     }
-}
-
-#[test]
-fn the_newest_rows_of_a_stock_come_in_window_order_over_a_midnight() {
-    let (_dir, lake, _) = lake();
-    let all: Vec<Bar> = lake
-        .bars_up_to(&partition(), CommitNumber(u64::MAX))
-        .unwrap()
-        .into_iter()
-        .filter(|b| b.symbol == symbol("AAPL"))
-        .collect();
-    for last in [0, 1, 4, 7, 44, 1000] {
-        let newest = lake.newest_bars(&symbol("AAPL"), last).unwrap();
-        assert_eq!(newest, all[all.len().saturating_sub(last)..], "last {last}");
-    }
-    let starts: Vec<_> = lake.newest_features(&symbol("AAPL"), 7).unwrap().iter().map(|row| row.window_start).collect();
-    assert_eq!(starts, all[37..].iter().map(|bar| bar.window_start).collect::<Vec<_>>());
-    assert_eq!(lake.newest_bars(&symbol("NONE"), 5).unwrap(), []);
-}
-
-#[test]
-fn a_stock_missing_from_the_newest_files_is_found_in_older_ones() {
-    let (_dir, lake, _) = lake();
-    let other = TopicPartition::new("stock_topic.IBM", 0);
-    let (mut chain, _) = lake.take(&other, go_on).unwrap();
-    let commit = |rows: Vec<Bar>| crate::market::checkpoint::Commit { rows: rows.into(), checkpoint: genesis() };
-    chain.commit(&commit(vec![bar("IBM", 3)])).unwrap();
-    chain.commit(&commit(vec![bar("ZZZ", 4)])).unwrap();
-    assert_eq!(lake.newest_bars(&symbol("IBM"), 5).unwrap(), [bar("IBM", 3)]);
-    assert_eq!(lake.newest_bars(&symbol("AAPL"), 1).unwrap().len(), 1);
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Where the stocks of a partition stand, read backwards from its newest file.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::lake::ROUNDS;
+use super::layout::Dataset;
+use super::reader::{PublishedBars, PublishedFile};
+use super::{Lake, StorageError};
+use crate::market::bar::Bar;
+use crate::market::checkpoint::{CommitNumber, TopicPartition};
+use crate::market::symbol::Symbol;
+
+#[cfg(test)]
+mod tests;
+
+impl Lake {
+    /// The newest bar of each of these stocks of a partition, where it has one. Reads no more files than it must, each once, and passes
+    /// over damaged ones: who takes their partition mends them, and `verify` names them.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed or a file not be read, or the lake changes all the time.
+    pub fn newest_bar_of_each(
+        &self,
+        partition: &TopicPartition,
+        stocks: &BTreeSet<Symbol>,
+    ) -> Result<BTreeMap<Symbol, Bar>, StorageError> {
+        for _ in 0..ROUNDS {
+            if let Some(newest) = self.walk_back(partition, stocks)? {
+                return Ok(newest);
+            }
+        }
+        Err(self.contended(partition))
+    }
+
+    /// `None` when a file was gone since it was listed.
+    fn walk_back(
+        &self,
+        partition: &TopicPartition,
+        stocks: &BTreeSet<Symbol>,
+    ) -> Result<Option<BTreeMap<Symbol, Bar>>, StorageError> {
+        let (mut newest, mut missing) = (BTreeMap::new(), stocks.iter().collect::<HashSet<&Symbol>>());
+        for date in self.dates(Dataset::Bars)?.into_iter().rev() {
+            for file in self.files_of_partition(partition, &date)?.into_values().rev() {
+                if missing.is_empty() {
+                    return Ok(Some(newest));
+                }
+                match self.read_bars(&file) {
+                    Ok(Some(PublishedBars { bars, checkpoint })) => {
+                        // A later file holds later windows of each of its stocks, and so does a later row.
+                        for bar in bars.into_iter().rev() {
+                            if missing.remove(&bar.symbol) {
+                                newest.insert(bar.symbol.clone(), bar);
+                            }
+                        }
+                        // What is known stays known: a stock that came later is in no older file.
+                        missing.retain(|stock| checkpoint.known.contains_key(*stock));
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(error @ StorageError::Damaged { .. }) => {
+                        tracing::warn!(%error, "the newest bars are looked for in older files");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(Some(newest))
+    }
+
+    /// The bars files of one date that are commits of a partition.
+    ///
+    /// # Errors
+    /// When the date cannot be listed.
+    pub fn files_of_partition(
+        &self,
+        partition: &TopicPartition,
+        date: &str,
+    ) -> Result<BTreeMap<CommitNumber, PublishedFile>, StorageError> {
+        let ours = |file: PublishedFile| match file.commit() {
+            Some((of, number)) if of == *partition => Some((number, file)),
+            _ => None,
+        };
+        Ok(self.files_of(Dataset::Bars, date)?.into_iter().filter_map(ours).collect())
+    }
+}

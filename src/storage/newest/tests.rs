@@ -1,0 +1,73 @@
+use super::*;
+use crate::market::checkpoint::{Checkpoint, Commit, NextOffset};
+use crate::storage::testing::*;
+
+/// Three commits over a midnight: MSFT is only in the first, IBM becomes known with the last.
+fn lake_of_three() -> (tempfile::TempDir, Lake) {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let known = |symbols: &[&str]| Checkpoint {
+        known: symbols.iter().map(|text| (symbol(text), NextOffset(0))).collect(),
+        ..genesis()
+    };
+    let old = known(&["AAPL", "MSFT", "GOOG"]);
+    for (rows, checkpoint) in [
+        (vec![bar("AAPL", 1), bar("AAPL", 2), bar("MSFT", 1)], old.clone()),
+        (vec![bar("AAPL", 3), bar("AAPL", 4)], old),
+        (vec![bar("AAPL", 288), bar("AAPL", 289)], known(&["AAPL", "GOOG", "IBM", "MSFT"])),
+    ] {
+        chain.commit(&Commit { rows: rows.into(), checkpoint }).unwrap();
+    }
+    (dir, lake)
+}
+
+fn symbol(text: &str) -> Symbol {
+    Symbol::new(text).unwrap()
+}
+
+fn newest(lake: &Lake, symbols: &[&str]) -> Vec<Bar> {
+    let stocks = symbols.iter().map(|text| symbol(text)).collect();
+    lake.newest_bar_of_each(&partition(), &stocks).unwrap().into_values().collect()
+}
+
+fn damage(dir: &tempfile::TempDir, date: &str) {
+    let date = dir.path().join("bars").join(format!("date={date}"));
+    for file in std::fs::read_dir(date).unwrap() {
+        std::fs::write(file.unwrap().path(), b"torn").unwrap();
+    }
+}
+
+#[test]
+fn each_stock_stands_at_its_newest_bar_whichever_file_holds_it() {
+    let (_dir, lake) = lake_of_three();
+    assert_eq!(newest(&lake, &["AAPL", "MSFT"]), [bar("AAPL", 289), bar("MSFT", 1)]);
+    assert_eq!(newest(&lake, &["GOOG", "NONE"]), []);
+}
+
+#[test]
+fn no_older_file_is_read_for_a_stock_that_was_not_known_yet() {
+    let (dir, lake) = lake_of_three();
+    // Nobody could read these.
+    let older = dir.path().join("bars/date=2025-05-14");
+    std::fs::remove_dir_all(&older).unwrap();
+    std::fs::create_dir_all(older.join(file_name(&dir, 1))).unwrap();
+    std::fs::create_dir_all(older.join(file_name(&dir, 2))).unwrap();
+    assert_eq!(newest(&lake, &["AAPL", "NONE"]), [bar("AAPL", 289)]);
+    assert!(lake.newest_bar_of_each(&partition(), &[symbol("MSFT")].into()).is_err());
+}
+
+fn file_name(dir: &tempfile::TempDir, number: u64) -> String {
+    let last = std::fs::read_dir(dir.path().join("bars/date=2025-05-15")).unwrap().next().unwrap().unwrap();
+    let name = last.file_name().into_string().unwrap();
+    let (partition, _) = name.rsplit_once('-').unwrap();
+    format!("{partition}-{}.parquet", CommitNumber(number))
+}
+
+#[test]
+fn a_damaged_file_is_passed_over() {
+    let (dir, lake) = lake_of_three();
+    damage(&dir, "2025-05-15");
+    assert_eq!(newest(&lake, &["AAPL", "MSFT"]), [bar("AAPL", 4), bar("MSFT", 1)]);
+    damage(&dir, "2025-05-14");
+    assert_eq!(newest(&lake, &["AAPL", "MSFT"]), []);
+}
