@@ -92,6 +92,7 @@ impl Letters {
         self.sampler.offer(of_source, reason, cost(size), self.moment)
     }
 
+    /// Sends one that is to be, or keeps it until the broker's queue has room.
     pub fn send(&mut self, letter: &DeadLetter<'_>) {
         let letter = letter.cut();
         if self.unsent.is_empty() && (self.letter_box.send)(&letter).is_ok() {
