@@ -3,9 +3,12 @@
 //!
 //! `cargo bench --bench core`; the throughput column counts ticks, bars or rows: 20 Mitem/s are 50 ns an item.
 
+use std::time::Duration;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
+use stockstream::kafka::dead_letters::{Kinds, Sampled, Sampler, cost};
 use stockstream::market::bar::Bar;
 use stockstream::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use stockstream::market::codec::decode;
@@ -16,11 +19,14 @@ use stockstream::market::window::StockWindows;
 use stockstream::settings::{Compression, Layout};
 use stockstream::storage::parquet::{decode_commit, encode_commit};
 
+#[path = "support/bad_records.rs"]
+mod bad_records;
 #[path = "support/core_pass.rs"]
 mod core_pass;
 #[path = "support/work.rs"]
 mod work;
 
+use bad_records::BadKind;
 use core_pass::{core_pass, cursor, records, rules, window};
 use work::{Universe, Work};
 
@@ -51,6 +57,28 @@ fn judge(bencher: Bencher<'_, '_>, layout: Layout) {
     let payloads = work.payloads(TICKS);
     bencher.counter(ItemsCount::new(TICKS)).with_inputs(|| cursor(&work.symbols)).bench_refs(|cursor| {
         records(&payloads).filter(|record| matches!(cursor.read(*record), Verdict::Tick(..))).count()
+    });
+}
+
+/// A record that comes to no bar, of a flood: judged, and its dead letter left out.
+#[divan::bench(args = BadKind::ALL)]
+fn leave_out(bencher: Bencher<'_, '_>, kind: BadKind) {
+    let mut work = Work::of_one_partition(Universe::of(Layout::PerStock), 0);
+    let mut payloads = work.payloads(1);
+    let (mut payload, symbol) = (Vec::new(), work.symbols[0].clone());
+    kind.write(&symbol, &mut payload);
+    (0..TICKS).for_each(|_| payloads.push(&payload));
+    let (mut sampler, mut source) = (Sampler::default(), Kinds::default());
+    while sampler.offer(&mut source, kind.name(), 1, Duration::ZERO) != Sampled::Suppress {}
+    bencher.counter(ItemsCount::new(TICKS)).with_inputs(|| cursor(&work.symbols)).bench_local_refs(|cursor| {
+        let mut left_out = 0;
+        for record in records(&payloads) {
+            if let Verdict::Dropped(reason) = cursor.read(record) {
+                let sampled = sampler.offer(&mut source, reason.name(), cost(payload.len()), Duration::ZERO);
+                left_out += usize::from(sampled == Sampled::Suppress);
+            }
+        }
+        assert_eq!(left_out, TICKS);
     });
 }
 

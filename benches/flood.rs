@@ -2,25 +2,31 @@
 //!
 //! ```text
 //! cargo bench --bench flood -- --broker 127.0.0.1:9092 --ticks 2000000 --bad-per-tick 1 --runs 3 --json figures.json
+//! cargo bench --bench flood -- --broker 127.0.0.1:9092 --kind late        another kind of bad record
 //! cargo bench --bench flood -- --test                        everything once, with few ticks, without a broker
 //! ```
 //!
-//! The bad records are malformed lines, each behind a good tick in the same partition: they are read, judged, counted, and some of
-//! them become dead letters. Good ticks a second with the flood, over those without it, must be at least a half when every other
-//! record is bad.
+//! Two floods of the same size. One is *among* the ticks, bad records behind each good tick in the same partition: they have to be
+//! read in their turn. Good ticks a second with it, over those without it, must be at least a half when every other record is bad.
+//! The other goes into *one* partition, that of the last stock: there the rate of the ticks of the other partitions counts.
+//! Bad records are read, judged, counted, and some of them become dead letters.
 
 mod support;
 
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
 
+use stockstream::market::checkpoint::TopicPartition;
 use stockstream::settings::Layout;
+use stockstream::storage::layout::chain_dir;
 
 use support::args::{RoundsArgs, write_json};
-use support::filled_topics::{Broker, Content, FilledTopics};
+use support::bad_records::BadKind;
+use support::filled_topics::{Broker, Content, FilledTopics, Flood, FloodPlace};
 use support::log_moments::moment_of;
 use support::process::measure;
 use support::spread::{Spread, print_heading, print_row};
@@ -35,73 +41,133 @@ struct Options {
     ticks: usize,
     #[arg(long, default_value_t = 1)]
     bad_per_tick: usize,
+    /// Of bad records
+    #[arg(long, value_enum, default_value_t = BadKind::Malformed)]
+    kind: BadKind,
     #[command(flatten)]
     rounds: RoundsArgs,
 }
 
-/// Of the good ticks alone, and of the same among bad ones.
-#[derive(Default, Serialize)]
+/// Of the good ticks alone, and of the same in both floods.
+#[derive(Serialize)]
 struct Figures {
     ticks: usize,
     bad_per_tick: usize,
-    alone_million_per_second: Spread,
-    flooded_million_per_second: Spread,
-    alone_peak_rss_mb: Spread,
-    flooded_peak_rss_mb: Spread,
+    kind: BadKind,
+    alone: Reading,
+    among: Reading,
+    into_one: Reading,
+}
+
+/// One measurement a round.
+#[derive(Default, Serialize)]
+struct Reading {
+    million_per_second: Spread,
+    /// Ticks of all partitions but the last, until these are committed.
+    others_million_per_second: Spread,
+    /// A million good ticks, and what comes with them. Varies less than times.
+    cpu_seconds: Spread,
+    peak_rss_mb: Spread,
 }
 
 fn main() -> Result<()> {
-    let options = Options::parse();
+    let mut options = Options::parse();
     if !options.rounds.cargo.mean("flood") {
         return Ok(());
     }
     let (broker, is_smoke) = options.rounds.broker()?;
-    let (ticks, runs) = if is_smoke { (SMOKE_TICKS, 1) } else { (options.ticks, options.rounds.runs) };
-    let figures = Figures::measure(&broker, ticks, options.bad_per_tick, runs)?;
+    if is_smoke {
+        (options.ticks, options.rounds.runs) = (SMOKE_TICKS, 1);
+    }
+    let figures = Figures::measure(&broker, &options)?;
     figures.print();
     write_json(&figures, options.rounds.json.as_deref())
 }
 
 impl Figures {
-    fn measure(broker: &Broker, ticks: usize, bad_per_tick: usize, runs: usize) -> Result<Self> {
-        let mut figures = Self { ticks, bad_per_tick, ..Self::default() };
-        let (alone_dir, flooded_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        let content = |bad_per_tick| Content { universe: Universe::of(Layout::PerStock), ticks, bad_per_tick };
-        let alone = FilledTopics::fill_with(broker, content(0), alone_dir.path())?;
-        let flooded = FilledTopics::fill_with(broker, content(bad_per_tick), flooded_dir.path())?;
-        for round in 0..runs {
-            let lake = format!("lake-{round}");
-            let (rate, memory) = read(&alone, ticks, 0, &alone_dir.path().join(&lake))?;
-            figures.alone_million_per_second.push(rate);
-            figures.alone_peak_rss_mb.push(memory);
-            let (rate, memory) = read(&flooded, ticks, ticks * bad_per_tick, &flooded_dir.path().join(&lake))?;
-            figures.flooded_million_per_second.push(rate);
-            figures.flooded_peak_rss_mb.push(memory);
+    fn measure(broker: &Broker, options: &Options) -> Result<Self> {
+        let Options { ticks, bad_per_tick, kind, .. } = *options;
+        let flood = |into| Some(Flood { kind, per_tick: bad_per_tick, into });
+        let mut alone = Case::fill(broker, ticks, None)?;
+        let mut among = Case::fill(broker, ticks, flood(FloodPlace::EachPartition))?;
+        let mut into_one = Case::fill(broker, ticks, flood(FloodPlace::LastPartition))?;
+        let mut cases = [&mut alone, &mut among, &mut into_one];
+        for round in 0..options.rounds.runs {
+            cases.iter_mut().try_for_each(|case| case.read(round))?;
         }
-        alone.delete()?;
-        flooded.delete()?;
-        Ok(figures)
+        cases.iter().try_for_each(|case| case.topics.delete())?;
+        Ok(Self { ticks, bad_per_tick, kind, alone: alone.reading, among: among.reading, into_one: into_one.reading })
     }
 
     fn print(&self) {
-        print_heading(&format!("{} ticks, {} bad records behind each", self.ticks, self.bad_per_tick));
-        print_row("alone: million good ticks a second", &self.alone_million_per_second);
-        print_row("in a flood: million good ticks a second", &self.flooded_million_per_second);
-        let ratio = self.flooded_million_per_second.over(&self.alone_million_per_second);
-        print_row("good ticks a second, in a flood / alone", &ratio);
-        print_row("alone: peak memory, MB", &self.alone_peak_rss_mb);
-        print_row("in a flood: peak memory, MB", &self.flooded_peak_rss_mb);
+        let (alone, among, into_one) = (&self.alone, &self.among, &self.into_one);
+        let bad = format!("{} bad ({}) to each", self.bad_per_tick, self.kind.name());
+        print_heading(&format!("{} ticks, {bad}, among them", self.ticks));
+        print_row("alone: million good ticks a second", &alone.million_per_second);
+        print_row("in a flood: million good ticks a second", &among.million_per_second);
+        print_row("good ticks a second, in a flood / alone", &among.million_per_second.over(&alone.million_per_second));
+        print_row("CPU of good ticks, alone / in a flood", &alone.cpu_seconds.over(&among.cpu_seconds));
+        print_row("alone: peak memory, MB", &alone.peak_rss_mb);
+        print_row("in a flood: peak memory, MB", &among.peak_rss_mb);
+        print_heading(&format!("{} ticks, {bad}, all in one partition", self.ticks));
+        print_row("alone: million ticks a second of the others", &alone.others_million_per_second);
+        print_row("in a flood: million ticks a second of the others", &into_one.others_million_per_second);
+        let others = into_one.others_million_per_second.over(&alone.others_million_per_second);
+        print_row("ticks a second of the others, in a flood / alone", &others);
+        print_row("in a flood: peak memory, MB", &into_one.peak_rss_mb);
     }
 }
 
-/// Million good ticks a second from the first partition taken until everything is committed, and the peak memory in MB.
-fn read(topics: &FilledTopics<'_>, ticks: usize, bad: usize, lake: &Path) -> Result<(f64, f64)> {
-    let group = format!("flood_{:08x}", rand::random::<u32>());
-    let measured = measure(&mut topics.program(lake, &group))?;
-    let summary = measured.json()?;
-    let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
-    ensure!(count("in_bars")? + count("open")? == ticks as u64, "not every good tick is in a bar: {summary}");
-    ensure!(count("malformed")? == bad as u64, "not every bad record is counted: {summary}");
-    let seconds = moment_of(&measured.stderr, "stopping")? - moment_of(&measured.stderr, "partition taken")?;
-    Ok((ticks as f64 / 1e6 / seconds, measured.peak_rss_mb))
+/// Topics that are read again each round.
+struct Case<'a> {
+    topics: FilledTopics<'a>,
+    dir: tempfile::TempDir,
+    content: Content,
+    reading: Reading,
+}
+
+impl<'a> Case<'a> {
+    fn fill(broker: &'a Broker, ticks: usize, flood: Option<Flood>) -> Result<Self> {
+        let (dir, content) = (tempfile::tempdir()?, Content { universe: Universe::of(Layout::PerStock), ticks, flood });
+        let topics = FilledTopics::fill_with(broker, content, dir.path())?;
+        Ok(Self { topics, dir, content, reading: Reading::default() })
+    }
+
+    /// From the first partition taken until everything is committed.
+    fn read(&mut self, round: usize) -> Result<()> {
+        let Content { universe, ticks, flood } = self.content;
+        let lake = self.dir.path().join(format!("lake-{round}"));
+        let group = format!("flood_{:08x}", rand::random::<u32>());
+        let measured = measure(&mut self.topics.program(&lake, &group))?;
+        let summary = measured.json()?;
+        let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
+        ensure!(count("in_bars")? + count("open")? == ticks as u64, "not every good tick is in a bar: {summary}");
+        if let Some(Flood { kind, per_tick, .. }) = flood {
+            ensure!(count(kind.name())? == (ticks * per_tick) as u64, "not every bad record is counted: {summary}");
+        }
+        let taken = moment_of(&measured.stderr, "partition taken")?;
+        let rate = |ticks: usize, until: f64| ticks as f64 / 1e6 / (until - taken);
+        let others = ticks - ticks / universe.stocks;
+        let figures = &mut self.reading;
+        figures.million_per_second.push(rate(ticks, moment_of(&measured.stderr, "stopping")?));
+        figures.others_million_per_second.push(rate(others, others_committed(&self.topics.topics, &lake)?));
+        figures.cpu_seconds.push(measured.cpu_seconds / (ticks as f64 / 1e6));
+        figures.peak_rss_mb.push(measured.peak_rss_mb);
+        Ok(())
+    }
+}
+
+/// When the newest commit of any partition but the last was written, in seconds since the epoch.
+fn others_committed(topics: &[String], lake: &Path) -> Result<f64> {
+    let (_last, others) = topics.split_last().context("no topics")?;
+    let mut newest = UNIX_EPOCH;
+    for topic in others {
+        for entry in lake.join(chain_dir(&TopicPartition::new(topic, 0))).read_dir()? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|extension| extension == "parquet") {
+                newest = newest.max(entry.metadata()?.modified()?);
+            }
+        }
+    }
+    Ok(newest.duration_since(UNIX_EPOCH)?.as_secs_f64())
 }

@@ -13,15 +13,14 @@ use rdkafka::client::DefaultClientContext;
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publish, PublishRefused, Publisher};
 use stockstream::kafka::topics::{Topics, topic_of};
+use stockstream::market::symbol::Symbol;
 use stockstream::settings::{Layout, Settings, Sources, load};
 
+use super::bad_records::BadKind;
 use super::work::{KEYED_PARTITIONS, Universe, Work, layout_name};
 
 /// How long the broker may take to acknowledge the last ticks.
 const FLUSH: Duration = Duration::from_secs(60);
-
-/// As long as a tick, and none: found out at its last field.
-const BAD: &[u8] = b"2024-01-01 00:00:00,AAPL,-100.123";
 
 /// Where the ticks are.
 pub enum Broker {
@@ -45,8 +44,25 @@ impl Broker {
 pub struct Content {
     pub universe: Universe,
     pub ticks: usize,
-    /// Malformed records behind each tick.
-    pub bad_per_tick: usize,
+    /// What else is published.
+    pub flood: Option<Flood>,
+}
+
+/// Bad records, so many behind each tick of any stock.
+#[derive(Clone, Copy)]
+pub struct Flood {
+    pub kind: BadKind,
+    pub per_tick: usize,
+    pub into: FloodPlace,
+}
+
+/// Where bad records go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FloodPlace {
+    /// The partition of the tick.
+    EachPartition,
+    /// The partition of the last stock, all of them.
+    LastPartition,
 }
 
 /// Topics of their own for one contest.
@@ -63,7 +79,7 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker refuses or does not answer.
     pub fn fill(broker: &'a Broker, universe: Universe, ticks: usize, dir: &Path) -> Result<Self> {
-        Self::fill_with(broker, Content { universe, ticks, bad_per_tick: 0 }, dir)
+        Self::fill_with(broker, Content { universe, ticks, flood: None }, dir)
     }
 
     /// The same with bad records among the ticks.
@@ -71,7 +87,7 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker refuses or does not answer.
     pub fn fill_with(broker: &'a Broker, content: Content, dir: &Path) -> Result<Self> {
-        let Content { universe, ticks, bad_per_tick } = content;
+        let Content { universe, ticks, flood } = content;
         let mut work = Work::new(universe);
         let settings_file = dir.join("settings.toml");
         let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
@@ -83,18 +99,23 @@ impl<'a> FilledTopics<'a> {
             Broker::Embedded(embedded) => Topics::of_embedded(kafka, embedded).ensure(&work.symbols)?,
         }
         let publisher = Publisher::connect(kafka, broker.address(), None)?;
-        let mut buffer = Vec::new();
+        let place = |symbol: &Symbol| match universe.layout {
+            Layout::PerStock => (topic_of(kafka, symbol), Some(0)),
+            Layout::Keyed => (kafka.topic.clone(), None),
+        };
+        let last_stock = work.symbols.last().context("no stocks")?.clone();
+        let (mut buffer, mut bad) = (Vec::new(), Vec::new());
         for _ in 0..ticks {
             let line = work.next_line(&mut buffer);
-            let (topic, partition) = match universe.layout {
-                Layout::PerStock => (topic_of(kafka, line.symbol), Some(0)),
-                Layout::Keyed => (kafka.topic.clone(), None),
+            let send = |symbol: &Symbol, payload: &[u8]| {
+                let ((topic, partition), key) = (place(symbol), symbol.as_str().as_bytes());
+                publish(&publisher, &Outgoing { topic: &topic, partition, key, payload })
             };
-            let key = line.symbol.as_str().as_bytes();
-            publish(&publisher, &Outgoing { topic: &topic, partition, key, payload: line.payload })?;
-            for _ in 0..bad_per_tick {
-                publish(&publisher, &Outgoing { topic: &topic, partition, key, payload: BAD })?;
-            }
+            send(line.symbol, line.payload)?;
+            let Some(flood) = flood else { continue };
+            let symbol = if flood.into == FloodPlace::LastPartition { &last_stock } else { line.symbol };
+            flood.kind.write(symbol, &mut bad);
+            (0..flood.per_tick).try_for_each(|_| send(symbol, &bad))?;
         }
         publisher.flush(FLUSH)?;
         let topics = match universe.layout {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 pub mod args;
+pub mod bad_records;
 pub mod bare_loop;
 pub mod big_lake;
 pub mod contest;

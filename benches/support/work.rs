@@ -102,8 +102,7 @@ impl Work {
     pub fn payloads(&mut self, count: usize) -> Payloads {
         let (mut payloads, mut buffer) = (Payloads::default(), Vec::new());
         for _ in 0..count {
-            payloads.bytes.extend_from_slice(self.next_line(&mut buffer).payload);
-            payloads.ends.push(payloads.bytes.len());
+            payloads.push(self.next_line(&mut buffer).payload);
         }
         payloads
     }
@@ -117,6 +116,11 @@ pub struct Payloads {
 }
 
 impl Payloads {
+    pub fn push(&mut self, payload: &[u8]) {
+        self.bytes.extend_from_slice(payload);
+        self.ends.push(self.bytes.len());
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

@@ -27,7 +27,7 @@ use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::settings::KafkaSettings;
 
 pub use letter::{DeadLetter, KEPT_BYTES};
-pub use sampler::{Limit, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
+pub use sampler::{Kinds, Limit, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
 use tally::{Tally, Unsettled};
 
 /// How long a commit waits for its letters before somebody is told.

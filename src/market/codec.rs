@@ -53,7 +53,7 @@ pub fn decode(payload: &[u8]) -> Result<WireTick<'_>, Malformed> {
     }
     // Every field but the symbol is ASCII or refused, so the encoding of the whole only matters once something is wrong.
     decode_fields(without_line_end(payload))
-        .map_err(|reason| if str::from_utf8(payload).is_err() { Malformed::NotUtf8 } else { reason })
+        .map_err(|reason| if is_utf8(payload) { reason } else { Malformed::NotUtf8 })
 }
 
 fn decode_fields(line: &[u8]) -> Result<WireTick<'_>, Malformed> {
@@ -89,8 +89,15 @@ pub fn encode(tick: &WireTick<'_>, out: &mut Vec<u8>) {
     .expect("writing to a Vec cannot fail");
 }
 
+/// Sooner than `str::from_utf8` when all is ASCII, as it nearly always is.
+fn is_utf8(payload: &[u8]) -> bool {
+    payload.is_ascii() || str::from_utf8(payload).is_ok()
+}
+
+/// Counts in bytes, many at once.
 fn commas(line: &[u8]) -> usize {
-    line.iter().filter(|b| **b == b',').count()
+    const MOST_IN_A_BYTE: usize = 255;
+    line.chunks(MOST_IN_A_BYTE).map(|part| usize::from(part.iter().map(|b| u8::from(*b == b',')).sum::<u8>())).sum()
 }
 
 fn split_at_comma(line: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stockstream::kafka::dead_letters::{DeadLetter, KEPT_BYTES, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
+use stockstream::kafka::dead_letters::{DeadLetter, KEPT_BYTES, Kinds, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
 use stockstream::market::checkpoint::TopicPartition;
 use stockstream::market::time::Span;
 
@@ -55,13 +55,13 @@ fn whatever_is_offered_is_sent_or_counted_within_the_limits() {
 /// Each four bytes are one offer: partition, reason, size, pause.
 fn offers(bytes: &[u8]) {
     let mut sampler = Sampler::default();
-    let partitions: Vec<_> = (0..4).map(|number| TopicPartition::new("stock_ticks", number)).collect();
+    let mut partitions: [Kinds; 4] = Default::default();
     let (mut now, mut spent, mut suppressed, mut told) = (Duration::ZERO, 0, 0, 0);
     for offer in bytes.chunks_exact(4) {
         let [partition, reason, size, pause] = [0, 1, 2, 3].map(|at| usize::from(offer[at]));
         now += Duration::from_millis(pause as u64);
         let cost = cost(size << 12);
-        match sampler.offer(&partitions[partition % 4], REASONS[reason % 3], cost, now) {
+        match sampler.offer(&mut partitions[partition % 4], REASONS[reason % 3], cost, now) {
             Sampled::Send { suppressed } => (spent, told) = (spent + cost, told + suppressed),
             Sampled::Suppress => suppressed += 1,
         }

@@ -2,12 +2,13 @@
 //! sample is sent.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::seldom::Seldom;
-use crate::kafka::dead_letters::{DeadLetter, LetterNotTaken, Sampled, Sampler, cost};
+use crate::kafka::dead_letters::{DeadLetter, Kinds, LetterNotTaken, Sampled, Sampler, cost};
 use crate::market::checkpoint::TopicPartition;
 use crate::market::time::Span;
 
@@ -29,6 +30,8 @@ pub(super) struct Letters {
     letter_box: LetterBox,
     sampler: Sampler,
     started: Instant,
+    /// Since then, of the slice that is being read.
+    moment: Duration,
     /// Refused for now, oldest first; at most those of one slice.
     unsent: VecDeque<UnsentLetter>,
     unsent_bytes: usize,
@@ -67,37 +70,45 @@ impl Letters {
             letter_box,
             sampler: Sampler::default(),
             started: Instant::now(),
+            moment: Duration::ZERO,
             unsent: VecDeque::new(),
             unsent_bytes: 0,
             seldom: Seldom::default(),
         }
     }
 
-    pub fn send(&mut self, letter: &DeadLetter<'_>, now: Instant) {
+    /// What is sent from now on is of this moment: that of a slice.
+    pub fn slice_begins(&mut self, now: Instant) {
+        self.moment = now.duration_since(self.started);
+    }
+
+    /// Whether a letter of this reason and size (when cut) is to be sent, and then how many were left out since the one before. Of a
+    /// flood nearly all are left out, so this is asked before there is a letter. The owner of its partition keeps `of_source`.
+    pub fn sample(&mut self, of_source: &mut Kinds, reason: &'static str, size: usize) -> Sampled {
+        if self.unsent_bytes + size > MOST_UNSENT_BYTES {
+            self.sampler.suppress(of_source, reason);
+            return Sampled::Suppress;
+        }
+        self.sampler.offer(of_source, reason, cost(size), self.moment)
+    }
+
+    /// Sends one that is to be, or keeps it until the broker's queue has room.
+    pub fn send(&mut self, letter: &DeadLetter<'_>) {
         let letter = letter.cut();
-        if self.unsent_bytes + letter.size() > MOST_UNSENT_BYTES {
-            return self.sampler.suppress(letter.source, letter.reason);
-        }
-        let moment = now.duration_since(self.started);
-        let Sampled::Send { suppressed } =
-            self.sampler.offer(letter.source, letter.reason, cost(letter.size()), moment)
-        else {
+        if self.unsent.is_empty() && (self.letter_box.send)(&letter).is_ok() {
             return;
-        };
-        let letter = DeadLetter { suppressed, ..letter };
-        if !self.unsent.is_empty() || (self.letter_box.send)(&letter).is_err() {
-            self.unsent_bytes += letter.size();
-            self.unsent.push_back(UnsentLetter {
-                source: letter.source.clone(),
-                reason: letter.reason,
-                offset: letter.offset,
-                late_by: letter.late_by,
-                key: letter.key.map(<[u8]>::to_vec),
-                payload: letter.payload.to_vec(),
-                cut_from: letter.cut_from,
-                suppressed,
-            });
         }
+        self.unsent_bytes += letter.size();
+        self.unsent.push_back(UnsentLetter {
+            source: letter.source.clone(),
+            reason: letter.reason,
+            offset: letter.offset,
+            late_by: letter.late_by,
+            key: letter.key.map(<[u8]>::to_vec),
+            payload: letter.payload.to_vec(),
+            cut_from: letter.cut_from,
+            suppressed: letter.suppressed,
+        });
     }
 
     /// Offers the refused ones again; says now and then how many were left out.
@@ -122,7 +133,6 @@ impl Letters {
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.unsent.retain(|letter| letter.source != *partition);
         self.unsent_bytes = self.unsent.iter().map(|unsent| unsent.letter().size()).sum();
-        self.sampler.forget(partition);
         (self.letter_box.forget)(partition);
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Recipient;
 use tokio::time::Instant;
 
+use crate::kafka::dead_letters::Kinds;
 use crate::market::barrier::Barrier;
 use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
 use crate::market::partition::{PartitionCursor, Record, Slot, Verdict};
@@ -76,6 +77,8 @@ pub struct OwnedPartition {
     windows: Vec<WindowHandle>,
     buffers: Vec<Buffer>,
     touched: Vec<Slot>,
+    /// Of its dead letters.
+    pub letters: Kinds,
     pub barrier_in_flight: bool,
     last_barrier: Option<Instant>,
     /// Since when nothing has come: the last record, or the taking of the partition.
@@ -95,6 +98,7 @@ impl OwnedPartition {
             windows: Vec::new(),
             buffers: Vec::new(),
             touched: Vec::new(),
+            letters: Kinds::default(),
             barrier_in_flight: false,
             last_barrier: None,
             silent_since: Instant::now(),

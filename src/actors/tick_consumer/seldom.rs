@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 /// Between two lines of the same kind.
@@ -10,16 +9,18 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub(super) struct Seldom {
-    quiet_until: FxHashMap<&'static str, Instant>,
+    /// Of each kind, of which there are a few.
+    quiet_until: Vec<(&'static str, Instant)>,
 }
 
 impl Seldom {
     /// Whether a line of this kind may be said now; then it counts as said.
     pub fn may_say(&mut self, what: &'static str, now: Instant) -> bool {
-        let quiet = self.quiet_until.get(what).is_some_and(|until| now < *until);
-        if !quiet {
-            self.quiet_until.insert(what, now + SAY_AGAIN);
+        match self.quiet_until.iter_mut().find(|(kind, _)| *kind == what) {
+            Some((_, until)) if now < *until => return false,
+            Some((_, until)) => *until = now + SAY_AGAIN,
+            None => self.quiet_until.push((what, now + SAY_AGAIN)),
         }
-        !quiet
+        true
     }
 }

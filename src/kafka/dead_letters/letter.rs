@@ -31,7 +31,7 @@ impl<'a> DeadLetter<'a> {
 
     /// The same with no more than [`KEPT_BYTES`] of key and payload each.
     pub fn cut(self) -> Self {
-        let kept = |bytes: &'a [u8]| &bytes[..bytes.len().min(KEPT_BYTES)];
+        let kept = |bytes: &'a [u8]| &bytes[..kept(bytes)];
         let too_long = self.payload.len() > KEPT_BYTES;
         Self {
             key: self.key.map(kept),
@@ -39,6 +39,11 @@ impl<'a> DeadLetter<'a> {
             cut_from: if too_long { Some(self.payload.len()) } else { self.cut_from },
             ..self
         }
+    }
+
+    /// What [`DeadLetter::size`] will be of a letter with these, once it is cut.
+    pub fn size_when_cut(key: Option<&[u8]>, payload: &[u8]) -> usize {
+        key.map_or(0, kept) + kept(payload)
     }
 
     /// Bytes of key and payload.
@@ -62,4 +67,8 @@ impl<'a> DeadLetter<'a> {
         let some = some.into_iter().filter_map(|(key, value)| Some((key, value?)));
         always.into_iter().chain(some).collect()
     }
+}
+
+fn kept(bytes: &[u8]) -> usize {
+    bytes.len().min(KEPT_BYTES)
 }

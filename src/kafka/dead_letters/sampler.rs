@@ -6,10 +6,6 @@
 
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-
-use crate::market::checkpoint::TopicPartition;
-
 /// Size of a bucket and what flows into it. A letter costs one, and one more for each KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -40,12 +36,15 @@ pub fn cost(bytes: usize) -> u64 {
 #[derive(Debug)]
 pub struct Sampler {
     of_a_kind: Limit,
-    /// By partition, then by reason, of which there are a few.
-    kinds: FxHashMap<TopicPartition, Vec<(&'static str, Kind)>>,
     all: Bucket,
     /// Left out since it was last asked.
     unsaid: u64,
 }
+
+/// The letters of one partition by reason, of which there are a few. Its owner keeps them: in a flood they are needed for every
+/// record, and a partition that is lost takes them along.
+#[derive(Debug, Default)]
+pub struct Kinds(Vec<(&'static str, Kind)>);
 
 #[derive(Debug)]
 struct Kind {
@@ -61,16 +60,14 @@ impl Default for Sampler {
 
 impl Sampler {
     pub fn new(of_a_kind: Limit, of_all: Limit) -> Self {
-        Self { of_a_kind, kinds: FxHashMap::default(), all: Bucket::full(of_all), unsaid: 0 }
+        Self { of_a_kind, all: Bucket::full(of_all), unsaid: 0 }
     }
 
     /// `now` is the time since any fixed moment; one that steps back counts as standing still.
-    pub fn offer(&mut self, source: &TopicPartition, reason: &'static str, cost: u64, now: Duration) -> Sampled {
+    pub fn offer(&mut self, of_source: &mut Kinds, reason: &'static str, cost: u64, now: Duration) -> Sampled {
         let now_micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        self.all.fill(now_micros);
-        let kind = kind_of(&mut self.kinds, source, reason, self.of_a_kind);
-        kind.bucket.fill(now_micros);
-        if kind.bucket.has(cost) && self.all.has(cost) {
+        let kind = of_source.kind(reason, self.of_a_kind);
+        if kind.bucket.has(cost, now_micros) && self.all.has(cost, now_micros) {
             kind.bucket.take(cost);
             self.all.take(cost);
             return Sampled::Send { suppressed: std::mem::take(&mut kind.suppressed) };
@@ -81,8 +78,8 @@ impl Sampler {
     }
 
     /// Leaves a letter out whatever the buckets hold.
-    pub fn suppress(&mut self, source: &TopicPartition, reason: &'static str) {
-        kind_of(&mut self.kinds, source, reason, self.of_a_kind).suppressed += 1;
+    pub fn suppress(&mut self, of_source: &mut Kinds, reason: &'static str) {
+        of_source.kind(reason, self.of_a_kind).suppressed += 1;
         self.unsaid += 1;
     }
 
@@ -95,34 +92,15 @@ impl Sampler {
     pub fn has_unsaid(&self) -> bool {
         self.unsaid > 0
     }
-
-    /// The partition is no longer ours.
-    pub fn forget(&mut self, partition: &TopicPartition) {
-        self.kinds.remove(partition);
-    }
 }
 
-/// In a flood this is asked for every record: nothing is copied when the kind is known.
-fn kind_of<'k>(
-    kinds: &'k mut FxHashMap<TopicPartition, Vec<(&'static str, Kind)>>,
-    source: &TopicPartition,
-    reason: &'static str,
-    limit: Limit,
-) -> &'k mut Kind {
-    if !kinds.contains_key(source) {
-        kinds.insert(source.clone(), Vec::new());
-    }
-    let of_source = kinds.get_mut(source).expect("inserted above");
-    let at = of_source.iter().position(|(of, _)| *of == reason).unwrap_or_else(|| {
-        of_source.push((reason, Kind::new(limit)));
-        of_source.len() - 1
-    });
-    &mut of_source[at].1
-}
-
-impl Kind {
-    fn new(limit: Limit) -> Self {
-        Self { bucket: Bucket::full(limit), suppressed: 0 }
+impl Kinds {
+    fn kind(&mut self, reason: &'static str, limit: Limit) -> &mut Kind {
+        let at = self.0.iter().position(|(of, _)| *of == reason).unwrap_or_else(|| {
+            self.0.push((reason, Kind { bucket: Bucket::full(limit), suppressed: 0 }));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
     }
 }
 
@@ -152,7 +130,8 @@ impl Bucket {
         self.filled_micros = now_micros;
     }
 
-    fn has(&self, cost: u64) -> bool {
+    fn has(&mut self, cost: u64, now_micros: u64) -> bool {
+        self.fill(now_micros);
         self.level >= cost.saturating_mul(MILLIONTHS)
     }
 
@@ -163,22 +142,20 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
 
     use super::*;
 
     const REASONS: [&str; 3] = ["late", "malformed", "future"];
 
-    fn source(partition: i32) -> TopicPartition {
-        TopicPartition::new("stock_ticks", partition)
-    }
-
     #[test]
     fn ten_thousand_letters_at_once_are_all_sent_and_then_a_hundred_a_second() {
-        let mut sampler = Sampler::default();
+        let (mut sampler, mut source) = (Sampler::default(), Kinds::default());
         let mut sent_of = |letters: u64, second: u64| {
             let now = Duration::from_secs(second);
-            (0..letters).filter(|_| sampler.offer(&source(0), "late", 1, now) != Sampled::Suppress).count()
+            (0..letters).filter(|_| sampler.offer(&mut source, "late", 1, now) != Sampled::Suppress).count()
         };
         assert_eq!(sent_of(15_000, 5), 10_000);
         assert_eq!(sent_of(15_000, 6), 100);
@@ -188,28 +165,28 @@ mod tests {
 
     #[test]
     fn a_large_letter_costs_more() {
-        let mut sampler = Sampler::default();
+        let (mut sampler, mut source) = (Sampler::default(), Kinds::default());
         let large = cost(64 * 1024);
         let sent =
-            (0..1_000).filter(|_| sampler.offer(&source(0), "malformed", large, Duration::ZERO) != Sampled::Suppress);
+            (0..1_000).filter(|_| sampler.offer(&mut source, "malformed", large, Duration::ZERO) != Sampled::Suppress);
         assert_eq!(sent.count(), 10_000 / 65);
     }
 
     proptest! {
         #[test]
         fn a_sampler_keeps_its_laws(
-            offers in prop::collection::vec((0i32..3, 0usize..3, 1u64..70, 0u64..400_000), 1..400),
+            offers in prop::collection::vec((0usize..3, 0usize..3, 1u64..70, 0u64..400_000), 1..400),
             burst in 70u64..300,
             per_second in 0u64..50,
         ) {
             let (kind, all) = (Limit { burst, per_second }, Limit { burst: burst * 2, per_second: per_second * 2 });
-            let mut sampler = Sampler::new(kind, all);
-            let (mut now, mut spent, mut of_kind) = (Duration::ZERO, 0, FxHashMap::<_, (u64, u64, u64, u64)>::default());
+            let (mut sampler, mut sources) = (Sampler::new(kind, all), <[Kinds; 3]>::default());
+            let (mut now, mut spent, mut of_kind) = (Duration::ZERO, 0, HashMap::<_, (u64, u64, u64, u64)>::default());
             let (mut unsaid, offered) = (0, offers.len() as u64);
             for (partition, reason, cost, pause) in offers {
                 now += Duration::from_micros(pause);
                 let (suppressed, sent, announced, cost_sent) = of_kind.entry((partition, reason)).or_default();
-                match sampler.offer(&source(partition), REASONS[reason], cost, now) {
+                match sampler.offer(&mut sources[partition], REASONS[reason], cost, now) {
                     Sampled::Send { suppressed: before } => {
                         prop_assert_eq!(before, *suppressed - *announced, "each says what was left out since the last");
                         (*sent, *announced, *cost_sent, spent) = (*sent + 1, *suppressed, *cost_sent + cost, spent + cost);
@@ -227,10 +204,10 @@ mod tests {
 
         #[test]
         fn under_the_burst_nothing_is_left_out(letters in 1usize..500, jumps: Vec<u64>) {
-            let mut sampler = Sampler::default();
+            let (mut sampler, mut source) = (Sampler::default(), Kinds::default());
             for number in 0..letters {
                 let now = Duration::from_micros(jumps.get(number).copied().unwrap_or(0));
-                let sampled = sampler.offer(&source(0), "late", cost(100), now);
+                let sampled = sampler.offer(&mut source, "late", cost(100), now);
                 prop_assert_eq!(sampled, Sampled::Send { suppressed: 0 });
             }
         }

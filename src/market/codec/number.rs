@@ -11,11 +11,17 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     short_decimal(text).or_else(|| any_decimal(text))
 }
 
-/// Digits with at most one point among them. Both operands of the division are exact, so its one rounding is the right one.
+/// Digits with at most one point among them, perhaps behind a minus. Both operands of the division are exact, so its one rounding is the
+/// right one.
 fn short_decimal(text: &[u8]) -> Option<f64> {
     if text.len() >= POWERS_OF_TEN.len() {
         return None;
     }
+    // No price and no volume is below 0: a line that says so is malformed, and must not cost more than a tick.
+    let (sign, text) = match text {
+        [b'-', text @ ..] => (-1.0, text),
+        _ => (1.0, text),
+    };
     let (mut mantissa, mut point) = (0_u64, None);
     for (at, byte) in text.iter().enumerate() {
         match byte {
@@ -26,7 +32,7 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     }
     let decimals = point.map_or(0, |point| text.len() - point - 1);
     let digits = text.len() - usize::from(point.is_some());
-    (digits > 0 && mantissa <= EXACT).then(|| mantissa as f64 / POWERS_OF_TEN[decimals])
+    (digits > 0 && mantissa <= EXACT).then(|| sign * (mantissa as f64 / POWERS_OF_TEN[decimals]))
 }
 
 fn any_decimal(text: &[u8]) -> Option<f64> {

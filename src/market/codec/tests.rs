@@ -228,7 +228,8 @@ proptest! {
         let number = f64::from_bits(bits).abs();
         prop_assume!(number.is_finite());
         let short = (bits % 100_000_000) as f64 / 1000.0;
-        for text in [format!("{number}"), format!("{number:e}"), format!("{short:.decimals$}"), format!("{bits}")] {
+        let plain = [format!("{number}"), format!("{number:e}"), format!("{short:.decimals$}"), format!("{bits}")];
+        for text in plain.iter().flat_map(|text| [text.clone(), format!("-{text}")]) {
             let std: f64 = text.parse().unwrap();
             prop_assert_eq!(number::parse(text.as_bytes()).map(f64::to_bits), Some(std.to_bits()), "{}", text);
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::ConsumerState;
+use super::{ConsumerState, OwnedPartition};
 use crate::fail_points::Place;
-use crate::kafka::dead_letters::DeadLetter;
+use crate::kafka::dead_letters::{DeadLetter, Sampled};
 use crate::kafka::source::{RecordSource, SourceError, SourceEvent};
 use crate::market::checkpoint::TopicPartition;
 use crate::market::partition::{DropReason, Record, Verdict};
@@ -22,6 +22,7 @@ impl ConsumerState {
         let mut records = 0;
         let mut at = usize::MAX;
         let now = Instant::now();
+        self.letters.slice_begins(now);
         // The partition whose record is being judged: whose panic it is.
         let judged = Cell::new(None);
         let mut sink = |event: SourceEvent<'_>| match event {
@@ -118,17 +119,21 @@ impl ConsumerState {
         payload: &[u8],
         now: Instant,
     ) {
-        let partition = &self.owned[at].partition;
-        if self.seldom.may_say(reason.name(), now) {
+        let OwnedPartition { partition, letters, .. } = &mut self.owned[at];
+        let name = reason.name();
+        if self.seldom.may_say(name, now) {
             let text = String::from_utf8_lossy(&payload[..payload.len().min(80)]).into_owned();
-            warn!(%partition, offset, text, "a tick is {}; counted, more of the kind are not shown", reason.name());
+            warn!(%partition, offset, text, "a tick is {name}; counted, more of the kind are not shown");
         }
         let late_by = match reason {
             DropReason::Late(by) => Some(by),
             DropReason::Unknown => return,
             DropReason::Malformed(_) | DropReason::Future(_) => None,
         };
-        let letter = DeadLetter { late_by, key, ..DeadLetter::new(reason.name(), partition, offset, payload) };
-        self.letters.send(&letter, now);
+        let size = DeadLetter::size_when_cut(key, payload);
+        if let Sampled::Send { suppressed } = self.letters.sample(letters, name, size) {
+            let letter = DeadLetter::new(name, partition, offset, payload);
+            self.letters.send(&DeadLetter { late_by, key, suppressed, ..letter });
+        }
     }
 }
