@@ -13,6 +13,7 @@ use crate::market::barrier::Assembly;
 use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarsCommitted, FeaturesPublished};
+use crate::messages::credit::Credits;
 use crate::messages::lifecycle::ReportSummary;
 use crate::messages::ownership::{
     PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
@@ -23,6 +24,9 @@ use crate::supervision::{RestartReason, guarded};
 mod owned;
 
 use owned::{Owned, Stage, Stopped};
+
+/// Rows, of all partitions together, that the indicator engine may be behind before commits wait for it.
+const ROWS_BEHIND: usize = 32_768;
 
 /// Whether the broker has acknowledged every dead letter of a partition below a cut: it must have before a commit counts them.
 pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition, NextOffset) -> bool + Send>;
@@ -39,6 +43,7 @@ pub struct BarWriter {
     outputs: WriterOutputs,
     settled: DeadLettersSettled,
     partitions: HashMap<TopicPartition, Owned>,
+    rows_behind: Credits,
     summary: RunSummary,
     latencies: Latencies,
 }
@@ -54,6 +59,7 @@ impl BarWriter {
             outputs,
             settled,
             partitions: HashMap::new(),
+            rows_behind: Credits::new(ROWS_BEHIND),
             summary: RunSummary::default(),
             latencies: Latencies::default(),
         }
@@ -100,7 +106,7 @@ impl Handler<PartitionTaken> for BarWriter {
     type Result = ();
 
     fn handle(&mut self, taken: PartitionTaken, ctx: &mut Self::Context) {
-        let owned = Owned::new(taken);
+        let owned = Owned::new(taken, self.rows_behind.clone());
         let partition = owned.chain.partition().clone();
         let reply_to = ctx.address().recipient();
         self.outputs.restore.do_send(RestoreIndicators { partition, epoch: owned.epoch, reply_to });

@@ -3,9 +3,9 @@
 //! Each record is judged on its own against the watermark as it stood at that record, never against that of a batch: so how
 //! the log was cut into batches changes nothing. Late, malformed, future and unknown ticks do not move the watermark.
 
+mod open_ends;
 mod verdict;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -16,8 +16,9 @@ use super::log_gap::BehindGap;
 use super::sim_clock::idle_event_time;
 use super::symbol::Symbol;
 use super::tick::{Tick, WireTick};
-use super::time::{EventTime, Span};
+use super::time::EventTime;
 use super::watermark::Watermark;
+use open_ends::OpenEnds;
 
 pub use verdict::{DropReason, Record, Slot, Verdict};
 
@@ -42,9 +43,7 @@ pub struct PartitionCursor {
     symbols: Vec<Symbol>,
     /// The stock of the previous tick: consecutive ticks are mostly of one stock.
     previous: Option<(Slot, NextOffset)>,
-    /// Ends of the windows that have a tick and are not yet closed by a barrier.
-    open_ends: BTreeSet<EventTime>,
-    newest_end: EventTime,
+    open_ends: OpenEnds,
     last_record: Option<LastRecord>,
     behind_gap: Option<BehindGap>,
 }
@@ -74,8 +73,7 @@ impl PartitionCursor {
             slots: FxHashMap::default(),
             symbols: Vec::new(),
             previous: None,
-            open_ends: BTreeSet::new(),
-            newest_end: EventTime::MIN,
+            open_ends: OpenEnds::new(),
             last_record: None,
             behind_gap: BehindGap::of(&checkpoint),
             base: checkpoint,
@@ -103,6 +101,7 @@ impl PartitionCursor {
         let slot = Slot(self.symbols.len());
         self.slots.insert(symbol.clone(), (slot, since));
         self.symbols.push(symbol);
+        self.open_ends.add_slot();
         slot
     }
 
@@ -171,28 +170,15 @@ impl PartitionCursor {
         {
             return Verdict::Dropped(DropReason::Future(tick.event_time - published));
         }
-        let end = self.end_of(tick.event_time);
+        let end = self.open_ends.end_of(tick.event_time, self.base.rules.window);
         if self.watermark.has_passed(end) {
             return Verdict::Dropped(DropReason::Late(self.watermark.get() - end));
         }
         self.watermark.observe(tick.event_time, self.base.rules.lateness);
         self.newest_event = self.newest_event.max(tick.event_time);
-        if end != self.newest_end {
-            self.newest_end = end;
-            self.open_ends.insert(end);
-        }
+        self.open_ends.hold(slot, end);
         let WireTick { event_time, price, volume, .. } = tick;
         Verdict::Tick(slot, Tick { offset: record.offset, event_time, price, volume })
-    }
-
-    /// End of the tick's window; without a division when it is the window of the tick before.
-    fn end_of(&self, event_time: EventTime) -> EventTime {
-        let size = self.base.rules.window;
-        if event_time < self.newest_end && event_time >= self.newest_end - size.span() {
-            self.newest_end
-        } else {
-            size.end_of(event_time)
-        }
     }
 
     fn slot_of(&mut self, symbol: &str, offset: i64) -> Option<Slot> {
@@ -217,7 +203,12 @@ impl PartitionCursor {
 
     /// Whether a barrier would close a window.
     pub fn can_close(&self) -> bool {
-        !self.is_replaying() && self.open_ends.first().is_some_and(|end| self.watermark.has_passed(*end))
+        !self.is_replaying() && self.open_ends.first().is_some_and(|end| self.watermark.has_passed(end))
+    }
+
+    /// How many bars a barrier would close, or a few more.
+    pub fn closable_bars(&self) -> u64 {
+        if self.is_replaying() { 0 } else { self.open_ends.bars_passed(self.watermark) }
     }
 
     /// Records read since the newest barrier: a barrier that closes nothing is due when this grows large.
@@ -232,13 +223,13 @@ impl PartitionCursor {
 
     /// The end of stream closes everything: where the watermark has to go for that, if a window is open.
     pub fn end_of_stream(&self) -> Option<EventTime> {
-        self.open_ends.last().copied().filter(|_| !self.is_replaying())
+        self.open_ends.last().filter(|_| !self.is_replaying())
     }
 
     /// Where an idle partition's watermark may go: to the next end of an open window, once event time would have passed it if the
     /// stream had gone on at `speed` (event seconds a wall second) during the `silence`, no later than the `wall` clock.
     pub fn idle_advance(&self, silence: Duration, speed: f64, wall: EventTime) -> Option<EventTime> {
-        let end = *self.open_ends.first().filter(|_| !self.is_replaying())?;
+        let end = self.open_ends.first().filter(|_| !self.is_replaying())?;
         let reached = idle_event_time(self.newest_event, silence, speed, wall);
         (reached >= end + self.base.rules.lateness).then_some(end)
     }
@@ -256,10 +247,7 @@ impl PartitionCursor {
     /// Cuts the log here: the checkpoint that a barrier carries, complete but for what the windows answer. From now on the windows
     /// that the watermark has passed count as closed.
     pub fn cut(&mut self) -> (Checkpoint, u64) {
-        self.open_ends = self.open_ends.split_off(&(self.watermark.get() + Span::from_micros(1)));
-        if self.watermark.has_passed(self.newest_end) {
-            self.newest_end = EventTime::MIN;
-        }
+        self.open_ends.close(self.watermark);
         let last = self.last_record.as_ref().map(|last| {
             let record = Record { offset: last.offset, timestamp: last.timestamp, payload: &last.payload };
             fingerprint(&record)

@@ -6,6 +6,9 @@ use super::tick::Tick;
 use super::time::{EventTime, WindowSize};
 use super::watermark::Watermark;
 
+/// Room for so many open windows is kept; a backlog may have needed more.
+const ROOM_KEPT: usize = 64;
+
 /// A bar that is still being folded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenBar {
@@ -142,10 +145,10 @@ impl StockWindows {
     pub fn close(&mut self, watermark: Watermark) -> Vec<ClosedBar> {
         let closed = self.open.partition_point(|bar| watermark.has_passed(bar.window_start + self.size.span()));
         let symbol = &self.symbol;
-        self.open
-            .drain(..closed)
-            .map(|bar| ClosedBar { first_offset: bar.first_offset, bar: bar.to_bar(symbol) })
-            .collect()
+        let closed = self.open.drain(..closed);
+        let closed = closed.map(|bar| ClosedBar { first_offset: bar.first_offset, bar: bar.to_bar(symbol) }).collect();
+        self.open.shrink_to(ROOM_KEPT);
+        closed
     }
 
     pub fn still_open(&self) -> StillOpen {

@@ -13,6 +13,7 @@ use crate::fail_points::Place;
 use crate::market::barrier::{Assembly, Barrier};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Epoch};
 use crate::messages::commits::{BarrierCommitted, BarsCommitted, FeaturesPublished};
+use crate::messages::credit::{Credit, Credits};
 use crate::messages::ownership::PartitionTaken;
 use crate::run_summary::RunSummary;
 use crate::storage::{Chain, CommitError};
@@ -23,9 +24,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// When to look again for dead letters that are not acknowledged yet, or features that are far behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How many files, or rows, the indicator engine may be behind in a partition before commits wait for it.
+/// How many files the indicator engine may be behind in a partition before its commits wait.
 pub(super) const FILES_BEHIND: usize = 64;
-pub(super) const ROWS_BEHIND: usize = 20_000;
 
 /// A partition that is ours.
 pub(super) struct Owned {
@@ -39,6 +39,8 @@ pub(super) struct Owned {
     pub opened: Instant,
     retry_after: Duration,
     pub features: FeatureProgress,
+    /// Of the rows whose features are not in the lake yet, of all partitions.
+    rows_behind: Credits,
     pub reply_to: Recipient<BarrierCommitted>,
 }
 
@@ -48,14 +50,13 @@ pub(super) struct FeatureProgress {
     /// The newest file that the saved indicator state includes; before the first until the engine has loaded its state and completed
     /// what an earlier run left.
     saved: CommitNumber,
-    /// Files whose features are not in the lake yet, ascending, with their rows.
-    unpublished: VecDeque<(CommitNumber, usize)>,
+    /// Files whose features are not in the lake yet, ascending.
+    unpublished: VecDeque<(CommitNumber, Credit)>,
 }
 
 impl FeatureProgress {
     fn is_far_behind(&self) -> bool {
-        let rows: usize = self.unpublished.iter().map(|(_, rows)| rows).sum();
-        self.unpublished.len() >= FILES_BEHIND || rows >= ROWS_BEHIND
+        self.unpublished.len() >= FILES_BEHIND
     }
 
     pub fn advance(&mut self, features: &FeaturesPublished) {
@@ -80,7 +81,7 @@ pub(super) enum Stopped {
 }
 
 impl Owned {
-    pub fn new(taken: PartitionTaken) -> Self {
+    pub fn new(taken: PartitionTaken, rows_behind: Credits) -> Self {
         Self {
             epoch: taken.epoch,
             chain: taken.chain,
@@ -90,6 +91,7 @@ impl Owned {
             opened: Instant::now(),
             retry_after: RETRY_FIRST,
             features: FeatureProgress::default(),
+            rows_behind,
             reply_to: taken.reply_to,
         }
     }
@@ -103,10 +105,13 @@ impl Owned {
     ) -> Result<Option<BarrierCommitted>, Stopped> {
         self.prepare()?;
         let Stage::Committing(barrier, commits) = &mut self.stage else { return Ok(None) };
-        if !settled(&barrier.partition, barrier.checkpoint.cut) || self.features.is_far_behind() {
+        if !settled(&barrier.partition, barrier.checkpoint.cut) {
             return Err(Stopped::Wait(LOOK_AGAIN));
         }
         while let Some(commit) = commits.front() {
+            if self.features.is_far_behind() || self.rows_behind.are_exhausted() {
+                return Err(Stopped::Wait(LOOK_AGAIN));
+            }
             Place::WriterCommit.reached();
             let published = match self.chain.commit(commit) {
                 Ok(published) => published,
@@ -128,7 +133,7 @@ impl Owned {
             self.checkpoint = commit.checkpoint.clone();
             debug!(partition = %barrier.partition, number = %self.chain.last(), rows = commit.rows.len(), "committed");
             if let Some(file) = published {
-                self.features.unpublished.push_back((file.number, commit.rows.len()));
+                self.features.unpublished.push_back((file.number, self.rows_behind.take(commit.rows.len())));
                 bars.do_send(BarsCommitted { epoch: self.epoch, file, rows: commit.rows.clone() });
             }
             commits.pop_front();

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::owned::{FILES_BEHIND, ROWS_BEHIND};
+use super::owned::FILES_BEHIND;
 use super::*;
 use crate::actors::testing::{
     Probe, Trouble, all_done, bar, barrier, failing_lake, lake, minute, open_lake, partition, probe, shared, take,

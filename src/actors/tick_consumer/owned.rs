@@ -21,6 +21,8 @@ use crate::messages::tick_batch::TickBatch;
 /// Between two barriers that close windows. A live stream passes their ends seldom and is not held up; a backlog passes them many
 /// times a second, and each commit costs milliseconds, however few its bars are.
 const BARRIER_INTERVAL: Duration = Duration::from_millis(250);
+/// Bars that do not wait for that: a commit of so many is no small one.
+pub(super) const MANY_BARS: u64 = 4_096;
 
 /// Makes the window actor of a stock.
 pub type SpawnWindow = Box<dyn Fn(&Symbol) -> WindowHandle + Send>;
@@ -79,7 +81,8 @@ pub struct OwnedPartition {
     touched: Vec<Slot>,
     /// Of its dead letters.
     pub letters: Kinds,
-    pub barrier_in_flight: bool,
+    /// How many bars the barrier in flight closes.
+    in_flight: Option<u64>,
     last_barrier: Option<Instant>,
     /// Since when nothing has come: the last record, or the taking of the partition.
     silent_since: Instant,
@@ -99,7 +102,7 @@ impl OwnedPartition {
             buffers: Vec::new(),
             touched: Vec::new(),
             letters: Kinds::default(),
-            barrier_in_flight: false,
+            in_flight: None,
             last_barrier: None,
             silent_since: Instant::now(),
             ended_at: None,
@@ -173,15 +176,31 @@ impl OwnedPartition {
         self.cursor.symbols().get(dead)
     }
 
+    /// Whether the newest barrier is not committed yet.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// The newest barrier is committed.
+    pub fn barrier_committed(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Closed bars that are not committed yet: those of the barrier in flight, and what the next one would close.
+    pub fn bars_under_way(&self) -> u64 {
+        self.in_flight.unwrap_or(0) + self.cursor.closable_bars()
+    }
+
     /// Decides, between two slices, whether to cut the log here.
     pub fn next_step(&self, rules: &StepRules, now: Instant) -> Step {
-        if self.barrier_in_flight {
+        if self.is_in_flight() {
             return Step::ReadOn;
         }
         let ends_here = self.read_until.is_some_and(|end| self.is_read_to(end));
         let rested = self.last_barrier.is_none_or(|last| now.duration_since(last) >= BARRIER_INTERVAL);
         let many_read = !self.cursor.is_replaying() && self.cursor.since_barrier() >= rules.commit_every;
-        if many_read || (self.cursor.can_close() && (rested || ends_here)) {
+        let many_bars = self.cursor.closable_bars() >= MANY_BARS;
+        if many_read || many_bars || (self.cursor.can_close() && (rested || ends_here)) {
             return Step::Barrier;
         }
         match rules.draining {
@@ -215,6 +234,7 @@ impl OwnedPartition {
 
     /// Cuts the log: tells the writer, then every window, through the mailboxes that the ticks use.
     pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>, now: Instant) {
+        self.in_flight = Some(self.cursor.closable_bars());
         let (checkpoint, skipped_replayed) = self.cursor.cut();
         let barrier = Arc::new(Barrier {
             partition: self.partition.clone(),
@@ -223,7 +243,6 @@ impl OwnedPartition {
             checkpoint,
             skipped_replayed,
         });
-        self.barrier_in_flight = true;
         self.last_barrier = Some(now);
         writer.do_send(BarrierOpened { barrier: barrier.clone(), at: now });
         for window in &self.windows {

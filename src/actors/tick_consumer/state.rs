@@ -32,6 +32,8 @@ pub type TakenPartition = Box<dyn Fn(&TopicPartition) -> Option<(Chain, Checkpoi
 
 /// Partitions whose barriers are not answered are read on for this many times `commit_every` records together, then all wait.
 const AHEAD_OF_COMMITS: u64 = 4;
+/// The same for bars: where a tick or two make one, bars take more memory than their ticks, for they are rows, columns and pages in turn.
+pub(super) const BARS_UNDER_WAY: u64 = 32_768;
 /// Between two measurements of the lag.
 const LAG_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the broker may take to tell the end of a log.
@@ -132,8 +134,10 @@ impl ConsumerState {
     /// Whether dead letters or commits are so far behind that reading on would only fill memory.
     pub fn is_held_up(&self) -> bool {
         let limit = self.params.commit_every.saturating_mul(AHEAD_OF_COMMITS);
-        let waiting = self.owned.iter().filter(|owned| owned.barrier_in_flight);
-        !self.letters.all_sent() || waiting.map(|owned| owned.cursor.since_barrier()).sum::<u64>() > limit
+        let waiting = || self.owned.iter().filter(|owned| owned.is_in_flight());
+        !self.letters.all_sent()
+            || waiting().map(|owned| owned.cursor.since_barrier()).sum::<u64>() > limit
+            || waiting().map(OwnedPartition::bars_under_way).sum::<u64>() > BARS_UNDER_WAY
     }
 
     /// Between two slices: barriers, idle partitions, the end of a drain, the lag.
@@ -244,7 +248,7 @@ impl ConsumerState {
     pub fn barrier_committed(&mut self, committed: &BarrierCommitted) -> bool {
         match self.find(&committed.partition) {
             Some(owned) if owned.epoch == committed.epoch => {
-                owned.barrier_in_flight = false;
+                owned.barrier_committed();
                 true
             }
             _ => false,

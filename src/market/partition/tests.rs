@@ -1,7 +1,7 @@
 use super::*;
 use crate::market::checkpoint::BarRules;
 use crate::market::codec::Malformed;
-use crate::market::time::WindowSize;
+use crate::market::time::{Span, WindowSize};
 
 mod gaps;
 mod idle;
@@ -94,6 +94,19 @@ fn out_of_order_ticks_inside_the_lateness_are_in_bars() {
         assert!(is_tick(read_aapl(&mut cursor, offset as i64, minutes)), "{minutes}");
     }
     assert_eq!(cursor.watermark().get(), minute(4), "it never steps back");
+}
+
+#[test]
+fn the_bars_that_a_barrier_would_close_are_counted_by_stock_and_window() {
+    let mut cursor = cursor();
+    for (offset, name, minutes) in [(0, "AAPL", 1), (1, "AAPL", 2), (2, "MSFT", 1), (3, "AAPL", 6), (4, "AAPL", 15)] {
+        read(&mut cursor, offset, name, minute(minutes));
+    }
+    assert_eq!(cursor.closable_bars(), 2, "the watermark has passed one window, of two stocks");
+    read_aapl(&mut cursor, 5, 21);
+    assert_eq!(cursor.closable_bars(), 3);
+    cursor.cut();
+    assert_eq!(cursor.closable_bars(), 0);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Where the log is cut.
 
+use super::super::owned::MANY_BARS;
+use super::super::state::BARS_UNDER_WAY;
 use super::*;
 use crate::market::checkpoint::Epoch;
 
@@ -83,6 +85,32 @@ async fn reading_waits_when_a_barrier_stays_unanswered() {
     let read = setup.ticks().await.len() as u64;
     let limit = barrier.checkpoint.counters.read + 4 * COMMIT_EVERY;
     assert!((limit..limit + SLICE as u64 + 1).contains(&read), "{read}");
+    setup.commit(&barrier);
+    assert!(!setup.ticks().await.is_empty());
+}
+
+#[actix::test]
+async fn many_bars_are_cut_at_once() {
+    let mut setup = Setup::new().await;
+    setup.tick(0, 1);
+    setup.tick(1, 15);
+    let first = setup.barrier().await;
+    setup.commit(&first);
+    let many = i64::try_from(MANY_BARS).unwrap();
+    (2..many).for_each(|offset| setup.tick(offset, 15 + 5 * offset));
+    setup.barriers.stays_silent_for(Duration::from_millis(200)).await;
+    (many..many + 10).for_each(|offset| setup.tick(offset, 15 + 5 * offset));
+    assert_eq!(setup.barriers.so_far().await.len(), 1, "before the next is due");
+}
+
+#[actix::test]
+async fn reading_waits_when_many_bars_are_not_committed() {
+    let mut setup = Setup::new().await;
+    (0..100_000).for_each(|offset| setup.tick(offset, 5 * offset));
+    let barrier = setup.barrier().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let read = setup.ticks().await.len() as u64;
+    assert!((BARS_UNDER_WAY..=BARS_UNDER_WAY + SLICE as u64).contains(&read), "{read}");
     setup.commit(&barrier);
     assert!(!setup.ticks().await.is_empty());
 }
