@@ -25,7 +25,7 @@ pub(super) fn decode(bytes: &[u8], schema: &Schema) -> Result<(Table, Labels), U
     footer::check_version(pairs)?;
     let labels = Labels::from_key_values(pairs)?;
     check_shape(&metadata, schema, &labels, bytes.len())?;
-    let columns = read_rows(bytes, &metadata, schema)?;
+    let columns = read_rows(bytes, &metadata, schema, labels.rows)?;
     let table = Table { schema: schema.clone(), columns };
     if table.columns.iter().any(|column| column.len() != labels.rows) {
         return Err(damaged("it has another number of rows than its footer says"));
@@ -56,14 +56,15 @@ fn check_shape(metadata: &FileMetaData, schema: &Schema, labels: &Labels, size: 
     Ok(())
 }
 
-fn read_rows(bytes: &[u8], metadata: &FileMetaData, schema: &Schema) -> Result<Vec<Column>, Unreadable> {
-    let mut columns: Vec<Column> = schema.fields.iter().map(Column::empty).collect();
+fn read_rows(bytes: &[u8], metadata: &FileMetaData, schema: &Schema, rows: usize) -> Result<Vec<Column>, Unreadable> {
+    let mut columns: Vec<Column> = schema.fields.iter().map(|field| Column::empty(field, rows)).collect();
+    let mut room = Vec::new();
     for group in &metadata.row_groups {
         if group.columns.len() != columns.len() {
             return Err(damaged("a row group has another number of columns than its schema says"));
         }
         for (column, described) in columns.iter_mut().zip(&group.columns) {
-            pages::read(&chunk(bytes, described, group.num_rows)?, column)?;
+            pages::read(&chunk(bytes, described, group.num_rows)?, column, &mut room)?;
         }
     }
     Ok(columns)

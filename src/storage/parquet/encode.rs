@@ -1,14 +1,15 @@
 //! A table to the bytes of a file.
 //!
 //! parquet2 leaves out `column_orders`, without which readers may not trust any minimum or maximum, and always writes page
-//! indexes, which nobody needs for one page a column: both are mended by writing the footer anew.
+//! indexes, which nobody needs for so few pages: both are mended by writing the footer anew.
 
 use arrow2::datatypes::Schema;
-use arrow2::io::parquet::write::{CompressionOptions, Version, WriteOptions, to_parquet_schema};
+use arrow2::io::parquet::write::to_parquet_schema;
 use parquet_format_safe::thrift::protocol::TCompactOutputProtocol;
 use parquet_format_safe::{ColumnOrder, FileMetaData, SchemaElement, TypeDefinedOrder};
+use parquet2::compression::CompressionOptions;
 use parquet2::schema::types::ParquetType;
-use parquet2::write::{DynIter, FileWriter};
+use parquet2::write::{DynIter, FileWriter, Version, WriteOptions};
 
 use super::columns::Table;
 use super::compress::{Pages, unwritable};
@@ -36,20 +37,14 @@ pub(super) fn encode(table: &Table, mut labels: Labels, compression: Compression
 
 /// A file as parquet2 writes it, and its footer.
 fn write_pages(table: &Table, compression: Compression) -> Result<(Vec<u8>, FileMetaData), Unwritable> {
-    let options = WriteOptions {
-        write_statistics: true,
-        version: Version::V1,
-        compression: match compression {
-            Compression::Zstd => CompressionOptions::Zstd(None),
-            Compression::Snappy => CompressionOptions::Snappy,
-            Compression::Uncompressed => CompressionOptions::Uncompressed,
-        },
-        data_pagesize_limit: None,
+    let compression = match compression {
+        Compression::Zstd => CompressionOptions::Zstd(None),
+        Compression::Snappy => CompressionOptions::Snappy,
+        Compression::Uncompressed => CompressionOptions::Uncompressed,
     };
     let (mut writer, fields) = file_writer(&table.schema)?;
     if table.rows() > 0 {
-        let columns =
-            table.columns.iter().zip(fields).map(|(column, field)| Pages::of(column.to_array(), field, options));
+        let columns = table.columns.iter().zip(fields).map(|(column, field)| Pages::of(column, field, compression));
         let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
         writer.write(DynIter::new(columns.into_iter().map(Ok))).map_err(unwritable)?;
     }
@@ -61,7 +56,7 @@ fn file_writer(schema: &Schema) -> Result<(FileWriter<Vec<u8>>, Vec<ParquetType>
     let schema = to_parquet_schema(schema).map_err(unwritable)?;
     let fields = schema.fields().to_vec();
     let created_by = Some(format!("stockstream version {}", env!("CARGO_PKG_VERSION")));
-    let options = parquet2::write::WriteOptions { write_statistics: false, version: parquet2::write::Version::V1 };
+    let options = WriteOptions { write_statistics: false, version: Version::V1 };
     Ok((FileWriter::new(Vec::new(), schema, options, created_by), fields))
 }
 
