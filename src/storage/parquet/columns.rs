@@ -1,8 +1,6 @@
 //! Columns in memory, between rows and pages.
 
-use std::ops::Range;
-
-use arrow2::datatypes::{DataType, Field, Schema};
+use arrow2::datatypes::{DataType, Field};
 
 use super::symbols::Symbols;
 use crate::market::symbol::Symbol;
@@ -17,27 +15,6 @@ pub(super) enum Column {
     Company(Symbols),
     Double(Vec<f64>),
     Count(Vec<i64>),
-}
-
-/// Columns of equal length under their names.
-pub(super) struct Table {
-    pub schema: Schema,
-    pub columns: Vec<Column>,
-}
-
-impl Table {
-    pub fn rows(&self) -> usize {
-        self.columns.first().map_or(0, Column::len)
-    }
-
-    /// CRC-32 over the values, column by column: what the rows are, however they are encoded.
-    pub fn checksum(&self) -> u32 {
-        let mut crc = crc32fast::Hasher::new();
-        for column in &self.columns {
-            column.update(&mut crc);
-        }
-        crc.finalize()
-    }
 }
 
 impl Column {
@@ -59,25 +36,25 @@ impl Column {
         }
     }
 
-    pub fn nulls(&self, rows: Range<usize>) -> usize {
+    pub fn nulls(&self) -> usize {
         match self {
-            Column::Double(values) => values[rows].iter().filter(|value| value.is_nan()).count(),
+            Column::Double(values) => values.iter().filter(|value| value.is_nan()).count(),
             _ => 0,
         }
     }
 
-    /// The least and the greatest of these rows, plain; `None` when all are NULL.
-    pub fn bounds(&self, rows: Range<usize>) -> Option<[Vec<u8>; 2]> {
+    /// The least and the greatest value, plain; `None` when all are NULL.
+    pub fn bounds(&self) -> Option<[Vec<u8>; 2]> {
         match self {
             Column::Time(values) | Column::Count(values) => {
-                let values = values[rows].iter().copied();
+                let values = values.iter().copied();
                 Some([values.clone().min()?, values.max()?].map(|value| value.to_le_bytes().to_vec()))
             }
             Column::Company(symbols) => {
-                let (least, greatest) = symbols.bounds(rows)?;
+                let (least, greatest) = symbols.bounds()?;
                 Some([least, greatest].map(|symbol| symbol.as_str().as_bytes().to_vec()))
             }
-            Column::Double(values) => bounds(&values[rows]).map(|both| both.map(|value| value.to_le_bytes().to_vec())),
+            Column::Double(values) => bounds(values).map(|both| both.map(|value| value.to_le_bytes().to_vec())),
         }
     }
 
@@ -89,8 +66,8 @@ impl Column {
         }
     }
 
-    /// Each value behind a one; a zero for a NULL.
-    fn update(&self, crc: &mut crc32fast::Hasher) {
+    /// Adds each value behind a one, and a zero for a NULL: what the rows are, however they are encoded.
+    pub fn update(&self, crc: &mut crc32fast::Hasher) {
         match self {
             Column::Time(values) | Column::Count(values) => update(crc, values, |_| true, i64::to_le_bytes),
             Column::Double(values) => update(crc, values, |value| !value.is_nan(), f64::to_le_bytes),

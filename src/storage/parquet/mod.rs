@@ -90,7 +90,8 @@ pub fn encode_commit(
 ) -> Result<Vec<u8>, Unwritable> {
     let mut labels = Labels::new(partition, number);
     labels.checkpoint = Some(serde_json::to_string(&commit.checkpoint).map_err(|e| Unwritable(e.to_string()))?);
-    encode::encode(&rows::bars_table(&commit.rows)?, labels, compression)
+    let rows = encode::Rows { schema: rows::bars_schema(), rows: &commit.rows, columns: rows::bars_columns };
+    encode::encode(&rows, labels, compression)
 }
 
 /// The features file of one commit.
@@ -103,14 +104,15 @@ pub fn encode_features(
     rows: &[FeatureRow],
     compression: Compression,
 ) -> Result<Vec<u8>, Unwritable> {
-    encode::encode(&rows::features_table(rows)?, Labels::new(partition, number), compression)
+    let rows = encode::Rows { schema: rows::features_schema(), rows, columns: rows::features_columns };
+    encode::encode(&rows, Labels::new(partition, number), compression)
 }
 
 /// # Errors
 /// When the bytes are not exactly what [`encode_commit`] made.
 pub fn decode_commit(bytes: &[u8]) -> Result<CommitFile, Unreadable> {
-    let (table, labels) = decode::decode(bytes, &rows::bars_schema())?;
-    let rows = rows::bars(&table)?;
+    let (columns, labels) = decode::decode(bytes, &rows::bars_schema())?;
+    let rows = rows::bars(&columns)?;
     let checkpoint = parse_checkpoint(&labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?)?;
     let commit = Commit { rows, checkpoint };
     Ok(CommitFile { partition: labels.partition, number: labels.number, commit })
@@ -144,8 +146,8 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
 /// # Errors
 /// When the bytes are not exactly what [`encode_features`] made.
 pub fn decode_features(bytes: &[u8]) -> Result<FeaturesFile, Unreadable> {
-    let (table, labels) = decode::decode(bytes, &rows::features_schema())?;
-    Ok(FeaturesFile { partition: labels.partition, number: labels.number, rows: rows::features(&table)? })
+    let (columns, labels) = decode::decode(bytes, &rows::features_schema())?;
+    Ok(FeaturesFile { partition: labels.partition, number: labels.number, rows: rows::features(&columns)? })
 }
 
 fn damaged(reason: impl Into<String>) -> Unreadable {

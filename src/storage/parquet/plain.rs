@@ -1,27 +1,25 @@
 //! A page's values, plain and little-endian behind their levels: from a column and back into one.
 
-use std::ops::Range;
-
 use super::columns::{Column, NULL};
 use super::levels::{self, Run};
 use super::pages::split_at;
 use super::{Unreadable, damaged};
 
 impl Column {
-    /// Appends the levels and values of these rows.
-    pub fn write(&self, rows: Range<usize>, page: &mut Vec<u8>) {
-        match (self, self.nulls(rows.clone())) {
-            (Column::Double(_), nulls) if nulls == rows.len() => levels::write_equal(page, rows.len(), 0),
+    /// Appends the levels and values of all rows.
+    pub fn write(&self, page: &mut Vec<u8>) {
+        match (self, self.nulls()) {
+            (Column::Double(_), nulls) if nulls == self.len() => levels::write_equal(page, self.len(), 0),
             (Column::Double(values), nulls) if nulls > 0 => {
-                levels::write_mixed(page, &values[rows.clone()], |value| !value.is_nan());
-                page.extend(values[rows].iter().filter(|value| !value.is_nan()).flat_map(|value| value.to_le_bytes()));
+                levels::write_mixed(page, values, |value| !value.is_nan());
+                page.extend(values.iter().filter(|value| !value.is_nan()).flat_map(|value| value.to_le_bytes()));
             }
             (column, _) => {
-                levels::write_equal(page, rows.len(), 1);
+                levels::write_equal(page, self.len(), 1);
                 match column {
-                    Column::Time(values) | Column::Count(values) => put(&values[rows], page, i64::to_le_bytes),
-                    Column::Double(values) => put(&values[rows], page, f64::to_le_bytes),
-                    Column::Company(symbols) => symbols.write(rows, page),
+                    Column::Time(values) | Column::Count(values) => put(values, page, i64::to_le_bytes),
+                    Column::Double(values) => put(values, page, f64::to_le_bytes),
+                    Column::Company(symbols) => symbols.write(page),
                 }
             }
         }

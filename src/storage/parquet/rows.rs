@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow2::datatypes::{DataType, Field, Schema, TimeUnit};
 
-use super::columns::{Column, NULL, Table};
+use super::columns::{Column, NULL};
 use super::symbols::Symbols;
 use super::{Unreadable, Unwritable, damaged};
 use crate::indicators::feature_row::{CLOSE_LAGS, FeatureRow};
@@ -67,21 +67,20 @@ fn columns_of<R, const N: usize>(
     Ok(head.into_iter().chain(of_prices.into_iter().chain(of_rest).map(Column::Double)).collect())
 }
 
-pub(super) fn bars_table(rows: &[Bar]) -> Result<Table, Unwritable> {
+pub(super) fn bars_columns(rows: &[Bar]) -> Result<Vec<Column>, Unwritable> {
     let prices = |row: &Bar| [row.open, row.high, row.low, row.close];
     let mut columns = columns_of(rows, |row| (row.window_start, &row.symbol), prices, |row| [row.volume, row.vwap])?;
     columns.push(Column::Count(rows.iter().map(|row| row.ticks).collect()));
-    Ok(Table { schema: bars_schema(), columns })
+    Ok(columns)
 }
 
-pub(super) fn features_table(rows: &[FeatureRow]) -> Result<Table, Unwritable> {
+pub(super) fn features_columns(rows: &[FeatureRow]) -> Result<Vec<Column>, Unwritable> {
     let prices = |row: &FeatureRow| [row.open, row.high, row.low, row.close];
     let rest = |row: &FeatureRow| {
         let [lag1, lag2, lag3, lag4, lag5] = row.close_lags;
         [row.williams_r, row.ultimate_osc, row.rsi, row.ema, lag1, lag2, lag3, lag4, lag5]
     };
-    let columns = columns_of(rows, |row| (row.window_start, &row.symbol), prices, rest)?;
-    Ok(Table { schema: features_schema(), columns })
+    columns_of(rows, |row| (row.window_start, &row.symbol), prices, rest)
 }
 
 fn optional(value: f64) -> Option<f64> {
@@ -103,7 +102,7 @@ fn other_columns() -> Unreadable {
     damaged("its columns are not those of this dataset")
 }
 
-pub(super) fn bars(table: &Table) -> Result<Arc<[Bar]>, Unreadable> {
+pub(super) fn bars(columns: &[Column]) -> Result<Arc<[Bar]>, Unreadable> {
     use Column::{Company, Count, Double, Time};
     let [
         Time(times),
@@ -115,7 +114,7 @@ pub(super) fn bars(table: &Table) -> Result<Arc<[Bar]>, Unreadable> {
         Double(volume),
         Double(vwap),
         Count(ticks),
-    ] = &table.columns[..]
+    ] = columns
     else {
         return Err(other_columns());
     };
@@ -133,10 +132,10 @@ pub(super) fn bars(table: &Table) -> Result<Arc<[Bar]>, Unreadable> {
         ticks: ticks[row],
     };
     // Of known length, so that they are made where they stay.
-    Ok((0..table.rows()).map(bar).collect())
+    Ok((0..times.len()).map(bar).collect())
 }
 
-pub(super) fn features(table: &Table) -> Result<Vec<FeatureRow>, Unreadable> {
+pub(super) fn features(columns: &[Column]) -> Result<Vec<FeatureRow>, Unreadable> {
     use Column::{Company, Double, Time};
     let [
         Time(times),
@@ -154,7 +153,7 @@ pub(super) fn features(table: &Table) -> Result<Vec<FeatureRow>, Unreadable> {
         Double(lag3),
         Double(lag4),
         Double(lag5),
-    ] = &table.columns[..]
+    ] = columns
     else {
         return Err(other_columns());
     };
@@ -173,5 +172,5 @@ pub(super) fn features(table: &Table) -> Result<Vec<FeatureRow>, Unreadable> {
         ema: optional(ema[row]),
         close_lags: [lag1, lag2, lag3, lag4, lag5].map(|lag| optional(lag[row])),
     };
-    Ok((0..table.rows()).map(feature).collect())
+    Ok((0..times.len()).map(feature).collect())
 }

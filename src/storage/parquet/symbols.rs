@@ -1,7 +1,5 @@
 //! The column of symbols. A file is sorted by stock, so it is kept, checked and compared in runs of equal ones.
 
-use std::ops::Range;
-
 use super::pages::{broken, split_at};
 use super::{Unreadable, damaged};
 use crate::market::symbol::Symbol;
@@ -36,14 +34,10 @@ impl Symbols {
         }
     }
 
-    /// The runs of these rows, each with its length in them.
-    pub fn runs(&self, mut rows: Range<usize>) -> impl Iterator<Item = (&Symbol, usize)> {
-        let first = self.runs.partition_point(|run| run.end <= rows.start);
-        self.runs[first..].iter().map_while(move |run| {
-            let length = run.end.min(rows.end).saturating_sub(rows.start);
-            rows.start += length;
-            (length > 0).then_some((&run.symbol, length))
-        })
+    /// Each run with its length.
+    fn runs(&self) -> impl Iterator<Item = (&Symbol, usize)> {
+        let mut start = 0;
+        self.runs.iter().map(move |run| (&run.symbol, run.end - std::mem::replace(&mut start, run.end)))
     }
 
     /// For rows asked for in order.
@@ -57,16 +51,16 @@ impl Symbols {
         }
     }
 
-    /// The least and the greatest of these rows.
-    pub fn bounds(&self, rows: Range<usize>) -> Option<(&Symbol, &Symbol)> {
-        let symbols = || self.runs(rows.clone()).map(|(symbol, _)| symbol);
+    /// The least and the greatest.
+    pub fn bounds(&self) -> Option<(&Symbol, &Symbol)> {
+        let symbols = || self.runs.iter().map(|run| &run.symbol);
         Some((symbols().min()?, symbols().max()?))
     }
 
     /// Each behind a one and its length in eight bytes.
     pub fn update(&self, crc: &mut crc32fast::Hasher) {
         let mut bytes = Vec::new();
-        for (symbol, mut length) in self.runs(0..self.len()) {
+        for (symbol, mut length) in self.runs() {
             let text = symbol.as_str().as_bytes();
             let value = [&[1], &(text.len() as u64).to_le_bytes()[..], text].concat();
             while length > 0 {
@@ -83,8 +77,8 @@ impl Symbols {
     }
 
     /// Plain: each behind its length in four bytes.
-    pub fn write(&self, rows: Range<usize>, page: &mut Vec<u8>) {
-        for (symbol, length) in self.runs(rows) {
+    pub fn write(&self, page: &mut Vec<u8>) {
+        for (symbol, length) in self.runs() {
             let text = symbol.as_str().as_bytes();
             append_times(page, &[&(text.len() as u32).to_le_bytes(), text].concat(), length);
         }
