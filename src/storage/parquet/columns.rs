@@ -1,89 +1,60 @@
-//! Rows to columns and back.
+//! Columns in memory, between rows and pages.
 
-use arrow2::array::{Array, PrimitiveArray, Utf8Array};
-use arrow2::datatypes::{DataType, Field, Schema, TimeUnit};
-use compact_str::CompactString;
+use arrow2::datatypes::{DataType, Field};
 
-use super::{Unreadable, Unwritable, damaged, pages};
-use crate::indicators::feature_row::{CLOSE_LAGS, FeatureRow};
-use crate::market::bar::Bar;
+use super::symbols::Symbols;
 use crate::market::symbol::Symbol;
-use crate::market::time::EventTime;
 
-const PRICES: [&str; 4] = ["open", "high", "low", "close"];
-const INDICATORS: [&str; 4] = ["williams_r", "ultimate_osc", "rsi", "ema"];
+/// Stands for a NULL in a column of doubles: no value of a file is NaN.
+pub(super) const NULL: f64 = f64::NAN;
 
-/// One column; a `None` is a NULL.
-#[derive(Clone, Debug, PartialEq)]
+/// One column. Only doubles may be NULL.
+#[derive(Clone, Debug)]
 pub(super) enum Column {
-    Time(Vec<Option<i64>>),
-    /// Symbols fit without an allocation.
-    Text(Vec<Option<CompactString>>),
-    Double(Vec<Option<f64>>),
-    Count(Vec<Option<i64>>),
-}
-
-/// Columns of equal length under their names.
-pub(super) struct Table {
-    pub schema: Schema,
-    pub columns: Vec<Column>,
-}
-
-impl Table {
-    pub fn rows(&self) -> usize {
-        self.columns.first().map_or(0, Column::len)
-    }
-
-    /// CRC-32 over the values, column by column: what the rows are, however they are encoded.
-    pub fn checksum(&self) -> u32 {
-        let mut crc = crc32fast::Hasher::new();
-        for column in &self.columns {
-            column.update(&mut crc);
-        }
-        crc.finalize()
-    }
+    Time(Vec<i64>),
+    Company(Symbols),
+    Double(Vec<f64>),
+    Count(Vec<i64>),
 }
 
 impl Column {
+    /// Without rows, and with room for so many.
+    pub fn empty(field: &Field, rows: usize) -> Self {
+        match field.data_type {
+            DataType::Utf8 => Column::Company(Symbols::default()),
+            DataType::Float64 => Column::Double(Vec::with_capacity(rows)),
+            DataType::Int64 => Column::Count(Vec::with_capacity(rows)),
+            _ => Column::Time(Vec::with_capacity(rows)),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Column::Time(values) | Column::Count(values) => values.len(),
-            Column::Text(values) => values.len(),
+            Column::Company(symbols) => symbols.len(),
             Column::Double(values) => values.len(),
         }
     }
 
-    fn update(&self, crc: &mut crc32fast::Hasher) {
-        /// A checksum takes long runs of bytes many times faster than single values.
-        fn each<T>(crc: &mut crc32fast::Hasher, values: &[Option<T>], put: impl Fn(&mut Vec<u8>, &T)) {
-            let mut bytes = Vec::new();
-            for values in values.chunks(1024) {
-                bytes.clear();
-                for value in values {
-                    bytes.push(u8::from(value.is_some()));
-                    if let Some(value) = value {
-                        put(&mut bytes, value);
-                    }
-                }
-                crc.update(&bytes);
-            }
-        }
+    pub fn nulls(&self) -> usize {
         match self {
-            Column::Time(values) | Column::Count(values) => each(crc, values, |bytes, v| bytes.extend(v.to_le_bytes())),
-            Column::Double(values) => each(crc, values, |bytes, v| bytes.extend(v.to_bits().to_le_bytes())),
-            Column::Text(values) => each(crc, values, |bytes, v| {
-                bytes.extend((v.len() as u64).to_le_bytes());
-                bytes.extend(v.as_bytes());
-            }),
+            Column::Double(values) => values.iter().filter(|value| value.is_nan()).count(),
+            _ => 0,
         }
     }
 
-    pub fn to_array(&self) -> Box<dyn Array> {
+    /// The least and the greatest value, plain; `None` when all are NULL.
+    pub fn bounds(&self) -> Option<[Vec<u8>; 2]> {
         match self {
-            Column::Time(values) => PrimitiveArray::from(values.clone()).to(time_type()).boxed(),
-            Column::Count(values) => PrimitiveArray::from(values.clone()).boxed(),
-            Column::Double(values) => PrimitiveArray::from(values.clone()).boxed(),
-            Column::Text(values) => Utf8Array::<i32>::from(values).boxed(),
+            Column::Time(values) | Column::Count(values) => {
+                let values = values.iter().copied();
+                Some([values.clone().min()?, values.max()?].map(|value| value.to_le_bytes().to_vec()))
+            }
+            Column::Company(symbols) => {
+                let (least, greatest) = symbols.bounds()?;
+                Some([least, greatest].map(|symbol| symbol.as_str().as_bytes().to_vec()))
+            }
+            Column::Double(values) => bounds(values).map(|both| both.map(|value| value.to_le_bytes().to_vec())),
         }
     }
 
@@ -91,200 +62,56 @@ impl Column {
     pub fn most_of_a_value(&self) -> usize {
         match self {
             Column::Time(_) | Column::Count(_) | Column::Double(_) => 8,
-            Column::Text(_) => 4 + Symbol::MAX_BYTES,
+            Column::Company(_) => 4 + Symbol::MAX_BYTES,
         }
     }
 
-    /// Adds a page: `values` holds, plain and one behind the other, those of the rows that are `present`.
-    ///
-    /// # Errors
-    /// When they are not exactly as many.
-    pub fn extend(&mut self, present: &[bool], mut values: &[u8]) -> Result<(), Unreadable> {
-        fn eight_bytes<T>(
-            into: &mut Vec<Option<T>>,
-            present: &[bool],
-            values: &mut &[u8],
-            from: impl Fn([u8; 8]) -> T,
-        ) -> Result<(), Unreadable> {
-            let count = present.iter().filter(|present| **present).count();
-            let (values, _) = pages::split_at(values, 8 * count)?.as_chunks();
-            let mut values = values.iter();
-            into.extend(present.iter().map(|present| if *present { values.next().copied().map(&from) } else { None }));
-            Ok(())
-        }
+    /// Adds each value behind a one, and a zero for a NULL: what the rows are, however they are encoded.
+    pub fn update(&self, crc: &mut crc32fast::Hasher) {
         match self {
-            Column::Time(into) | Column::Count(into) => eight_bytes(into, present, &mut values, i64::from_le_bytes)?,
-            Column::Double(into) => eight_bytes(into, present, &mut values, f64::from_le_bytes)?,
-            Column::Text(into) => {
-                into.reserve(present.len());
-                for present in present {
-                    into.push(if *present { Some(text(&mut values)?) } else { None });
-                }
+            Column::Time(values) | Column::Count(values) => update(crc, values, |_| true, i64::to_le_bytes),
+            Column::Double(values) => update(crc, values, |value| !value.is_nan(), f64::to_le_bytes),
+            Column::Company(symbols) => symbols.update(crc),
+        }
+    }
+}
+
+/// A checksum takes long runs of bytes many times faster than single values.
+fn update<T: Copy>(
+    crc: &mut crc32fast::Hasher,
+    values: &[T],
+    is_present: impl Fn(T) -> bool,
+    to_bytes: impl Fn(T) -> [u8; 8],
+) {
+    let mut bytes = [0; 9 * 1024];
+    for values in values.chunks(1024) {
+        let mut end = 0;
+        for value in values {
+            let present = is_present(*value);
+            // Written also when it is NULL, and then over: no branch is cheaper than one.
+            bytes[end] = u8::from(present);
+            bytes[end + 1..end + 9].copy_from_slice(&to_bytes(*value));
+            end += if present { 9 } else { 1 };
+        }
+        crc.update(&bytes[..end]);
+    }
+}
+
+/// The least and the greatest number, in lanes that do not wait for each other.
+fn bounds(values: &[f64]) -> Option<[f64; 2]> {
+    const LANES: usize = 8;
+    let (mut least, mut greatest) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    for values in values.chunks(LANES) {
+        for (lane, value) in values.iter().enumerate() {
+            // False for NULL.
+            if *value < least[lane] {
+                least[lane] = *value;
+            }
+            if *value > greatest[lane] {
+                greatest[lane] = *value;
             }
         }
-        if values.is_empty() { Ok(()) } else { Err(damaged("a page holds more values than rows")) }
     }
-
-    /// A column without rows for this field.
-    pub fn empty(field: &Field) -> Self {
-        match field.data_type {
-            DataType::Utf8 => Column::Text(Vec::new()),
-            DataType::Float64 => Column::Double(Vec::new()),
-            DataType::Int64 => Column::Count(Vec::new()),
-            _ => Column::Time(Vec::new()),
-        }
-    }
-}
-
-/// Behind its length.
-fn text(values: &mut &[u8]) -> Result<CompactString, Unreadable> {
-    let length = pages::split_at(values, 4)?.try_into().map_err(|_| pages::broken())?;
-    let text = pages::split_at(values, u32::from_le_bytes(length) as usize)?;
-    CompactString::from_utf8(text).map_err(|_| pages::broken())
-}
-
-fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".to_owned()))
-}
-
-/// All columns are optional, as every writer of data frames makes them.
-fn schema(columns: impl IntoIterator<Item = (String, DataType)>) -> Schema {
-    let head = [("timestamp".to_owned(), time_type()), ("company".to_owned(), DataType::Utf8)];
-    let prices = PRICES.map(|name| (name.to_owned(), DataType::Float64));
-    let all = head.into_iter().chain(prices).chain(columns);
-    Schema::from(all.map(|(name, of)| Field::new(name, of, true)).collect::<Vec<_>>())
-}
-
-pub(super) fn bars_schema() -> Schema {
-    let rest = [("volume", DataType::Float64), ("vwap", DataType::Float64), ("ticks", DataType::Int64)];
-    schema(rest.map(|(name, of)| (name.to_owned(), of)))
-}
-
-pub(super) fn features_schema() -> Schema {
-    let lags = (1..=CLOSE_LAGS).map(|lag| format!("close_lag{lag}"));
-    schema(INDICATORS.map(str::to_owned).into_iter().chain(lags).map(|name| (name, DataType::Float64)))
-}
-
-/// Never -0.0; NULL for NaN.
-fn clean(value: f64) -> Option<f64> {
-    (!value.is_nan()).then_some(value + 0.0)
-}
-
-fn required(value: f64, what: &str, symbol: &Symbol, time: EventTime) -> Result<Option<f64>, Unwritable> {
-    clean(value).map(Some).ok_or_else(|| Unwritable(format!("the {what} of {symbol} at {time} is not a number")))
-}
-
-fn column_of<R>(rows: &[R], value: impl Fn(&R) -> Option<f64>) -> Column {
-    Column::Double(rows.iter().map(|row| value(row).and_then(clean)).collect())
-}
-
-/// The columns that both datasets begin with.
-fn head_columns<R>(
-    rows: &[R],
-    key: impl Fn(&R) -> (EventTime, &Symbol),
-    prices: impl Fn(&R) -> [f64; 4],
-) -> Result<Vec<Column>, Unwritable> {
-    let mut columns = vec![
-        Column::Time(rows.iter().map(|row| Some(key(row).0.micros())).collect()),
-        Column::Text(rows.iter().map(|row| Some(CompactString::new(key(row).1.as_str()))).collect()),
-    ];
-    for (i, name) in PRICES.into_iter().enumerate() {
-        let values = rows.iter().map(|row| required(prices(row)[i], name, key(row).1, key(row).0));
-        columns.push(Column::Double(values.collect::<Result<_, _>>()?));
-    }
-    Ok(columns)
-}
-
-pub(super) fn bars_table(rows: &[Bar]) -> Result<Table, Unwritable> {
-    let mut columns = head_columns(rows, |r| (r.window_start, &r.symbol), |r| [r.open, r.high, r.low, r.close])?;
-    columns.push(column_of(rows, |row| row.volume));
-    columns.push(column_of(rows, |row| row.vwap));
-    columns.push(Column::Count(rows.iter().map(|row| Some(row.ticks)).collect()));
-    Ok(Table { schema: bars_schema(), columns })
-}
-
-pub(super) fn features_table(rows: &[FeatureRow]) -> Result<Table, Unwritable> {
-    let mut columns = head_columns(rows, |r| (r.window_start, &r.symbol), |r| [r.open, r.high, r.low, r.close])?;
-    columns.push(column_of(rows, |row| row.williams_r));
-    columns.push(column_of(rows, |row| row.ultimate_osc));
-    columns.push(column_of(rows, |row| row.rsi));
-    columns.push(column_of(rows, |row| row.ema));
-    for lag in 0..CLOSE_LAGS {
-        columns.push(column_of(rows, |row| row.close_lags[lag]));
-    }
-    Ok(Table { schema: features_schema(), columns })
-}
-
-/// Values of a table by place, where a NULL that may not be is an error.
-struct Cells<'a>(&'a Table);
-
-impl Cells<'_> {
-    fn fault(&self, column: usize, row: usize) -> Unreadable {
-        damaged(format!("row {row} has no valid `{}`", self.0.schema.fields[column].name))
-    }
-
-    fn optional(&self, column: usize, row: usize) -> Option<f64> {
-        match &self.0.columns[column] {
-            Column::Double(values) => values[row],
-            _ => None,
-        }
-    }
-
-    fn price(&self, column: usize, row: usize) -> Result<f64, Unreadable> {
-        self.optional(column, row).ok_or_else(|| self.fault(column, row))
-    }
-
-    fn integer(&self, column: usize, row: usize) -> Result<i64, Unreadable> {
-        match &self.0.columns[column] {
-            Column::Time(values) | Column::Count(values) => values[row],
-            _ => None,
-        }
-        .ok_or_else(|| self.fault(column, row))
-    }
-
-    fn symbol(&self, column: usize, row: usize) -> Result<Symbol, Unreadable> {
-        let text = match &self.0.columns[column] {
-            Column::Text(values) => values[row].as_deref(),
-            _ => None,
-        };
-        text.and_then(|text| Symbol::new(text).ok()).ok_or_else(|| self.fault(column, row))
-    }
-}
-
-pub(super) fn bars(table: &Table) -> Result<Vec<Bar>, Unreadable> {
-    let cells = Cells(table);
-    let bar = |row| {
-        Ok(Bar {
-            window_start: EventTime::from_micros(cells.integer(0, row)?),
-            symbol: cells.symbol(1, row)?,
-            open: cells.price(2, row)?,
-            high: cells.price(3, row)?,
-            low: cells.price(4, row)?,
-            close: cells.price(5, row)?,
-            volume: cells.optional(6, row),
-            vwap: cells.optional(7, row),
-            ticks: cells.integer(8, row)?,
-        })
-    };
-    (0..table.rows()).map(bar).collect()
-}
-
-pub(super) fn features(table: &Table) -> Result<Vec<FeatureRow>, Unreadable> {
-    let cells = Cells(table);
-    let feature = |row| {
-        Ok(FeatureRow {
-            window_start: EventTime::from_micros(cells.integer(0, row)?),
-            symbol: cells.symbol(1, row)?,
-            open: cells.price(2, row)?,
-            high: cells.price(3, row)?,
-            low: cells.price(4, row)?,
-            close: cells.price(5, row)?,
-            williams_r: cells.optional(6, row),
-            ultimate_osc: cells.optional(7, row),
-            rsi: cells.optional(8, row),
-            ema: cells.optional(9, row),
-            close_lags: std::array::from_fn(|lag| cells.optional(10 + lag, row)),
-        })
-    };
-    (0..table.rows()).map(feature).collect()
+    let both = [least.into_iter().fold(NULL, f64::min), greatest.into_iter().fold(NULL, f64::max)];
+    (both[0] <= both[1]).then_some(both)
 }

@@ -1,4 +1,4 @@
-//! The bytes of a file to a table, trusting none of them.
+//! The bytes of a file to columns, trusting none of them.
 //!
 //! Reads what our writer writes and nothing else. Not by arrow2's reader: that panics on bytes it does not expect, and a page's
 //! header or a nested schema can make it ask for all the memory there is, which nothing catches. Here every length is compared
@@ -8,7 +8,7 @@ use arrow2::datatypes::Schema;
 use parquet_format_safe::thrift::protocol::TCompactInputProtocol;
 use parquet_format_safe::{ColumnChunk, FileMetaData};
 
-use super::columns::{Column, Table};
+use super::columns::Column;
 use super::encode;
 use super::footer::{self, Labels};
 use super::pages::{self, Chunk};
@@ -18,22 +18,23 @@ use super::{Unreadable, damaged, most_rows};
 /// When anything at all is not as our writer leaves it.
 ///
 /// The checksum comes first: it tells damage from malice, and is cheap.
-pub(super) fn decode(bytes: &[u8], schema: &Schema) -> Result<(Table, Labels), Unreadable> {
+pub(super) fn decode(bytes: &[u8], schema: &Schema) -> Result<(Vec<Column>, Labels), Unreadable> {
     footer::check_seal(bytes)?;
     let metadata = read_metadata(bytes)?;
     let pairs = metadata.key_value_metadata.as_deref().unwrap_or_default();
     footer::check_version(pairs)?;
     let labels = Labels::from_key_values(pairs)?;
     check_shape(&metadata, schema, &labels, bytes.len())?;
-    let columns = read_rows(bytes, &metadata, schema)?;
-    let table = Table { schema: schema.clone(), columns };
-    if table.columns.iter().any(|column| column.len() != labels.rows) {
+    let columns = read_rows(bytes, &metadata, schema, labels.rows)?;
+    if columns.iter().any(|column| column.len() != labels.rows) {
         return Err(damaged("it has another number of rows than its footer says"));
     }
-    if table.checksum() != labels.rows_checksum {
+    let mut crc = crc32fast::Hasher::new();
+    columns.iter().for_each(|column| column.update(&mut crc));
+    if crc.finalize() != labels.rows_checksum {
         return Err(damaged("the checksum of its rows does not match"));
     }
-    Ok((table, labels))
+    Ok((columns, labels))
 }
 
 fn read_metadata(bytes: &[u8]) -> Result<FileMetaData, Unreadable> {
@@ -56,14 +57,15 @@ fn check_shape(metadata: &FileMetaData, schema: &Schema, labels: &Labels, size: 
     Ok(())
 }
 
-fn read_rows(bytes: &[u8], metadata: &FileMetaData, schema: &Schema) -> Result<Vec<Column>, Unreadable> {
-    let mut columns: Vec<Column> = schema.fields.iter().map(Column::empty).collect();
+fn read_rows(bytes: &[u8], metadata: &FileMetaData, schema: &Schema, rows: usize) -> Result<Vec<Column>, Unreadable> {
+    let mut columns: Vec<Column> = schema.fields.iter().map(|field| Column::empty(field, rows)).collect();
+    let mut room = Vec::new();
     for group in &metadata.row_groups {
         if group.columns.len() != columns.len() {
             return Err(damaged("a row group has another number of columns than its schema says"));
         }
         for (column, described) in columns.iter_mut().zip(&group.columns) {
-            pages::read(&chunk(bytes, described, group.num_rows)?, column)?;
+            pages::read(&chunk(bytes, described, group.num_rows)?, column, &mut room)?;
         }
     }
     Ok(columns)

@@ -4,20 +4,25 @@
 //! row group, minimum and maximum of each column. What they say beyond their rows stands in the footer's key-values
 //! (module `footer`); a checksum of the whole file is among them, for Parquet has none for its footer.
 //!
-//! Beware: arrow2 writes, but does not read here: it panics on bytes it does not expect, and allocates what they ask for. What is
-//! read is checked first, and no more is allocated than the file's size accounts for (module `decode`).
+//! On the way are columns of plain numbers (module `columns`), from which pages are made and into which they are read.
+//!
+//! Beware: arrow2 and parquet2 lay out the file, but do not read here: they panic on bytes they do not expect, and allocate what
+//! these ask for. What is read is checked first, and no more is allocated than the file's size accounts for (module `decode`).
 
 mod columns;
 mod compress;
 mod decode;
 mod encode;
 mod footer;
+mod levels;
 mod pages;
+mod plain;
+mod rows;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
 use crate::indicators::feature_row::FeatureRow;
-use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, Counters, TopicPartition};
 use crate::market::time::Span;
 use crate::settings::Compression;
@@ -85,7 +90,8 @@ pub fn encode_commit(
 ) -> Result<Vec<u8>, Unwritable> {
     let mut labels = Labels::new(partition, number);
     labels.checkpoint = Some(serde_json::to_string(&commit.checkpoint).map_err(|e| Unwritable(e.to_string()))?);
-    encode::encode(&columns::bars_table(&commit.rows)?, labels, compression)
+    let rows = encode::Rows { schema: rows::bars_schema(), rows: &commit.rows, columns: rows::bars_columns };
+    encode::encode(&rows, labels, compression)
 }
 
 /// The features file of one commit.
@@ -98,16 +104,17 @@ pub fn encode_features(
     rows: &[FeatureRow],
     compression: Compression,
 ) -> Result<Vec<u8>, Unwritable> {
-    encode::encode(&columns::features_table(rows)?, Labels::new(partition, number), compression)
+    let rows = encode::Rows { schema: rows::features_schema(), rows, columns: rows::features_columns };
+    encode::encode(&rows, Labels::new(partition, number), compression)
 }
 
 /// # Errors
 /// When the bytes are not exactly what [`encode_commit`] made.
 pub fn decode_commit(bytes: &[u8]) -> Result<CommitFile, Unreadable> {
-    let (table, labels) = decode::decode(bytes, &columns::bars_schema())?;
-    let rows: Vec<Bar> = columns::bars(&table)?;
+    let (columns, labels) = decode::decode(bytes, &rows::bars_schema())?;
+    let rows = rows::bars(&columns)?;
     let checkpoint = parse_checkpoint(&labels.checkpoint.ok_or_else(|| damaged("it holds no checkpoint"))?)?;
-    let commit = Commit { rows: rows.into(), checkpoint };
+    let commit = Commit { rows, checkpoint };
     Ok(CommitFile { partition: labels.partition, number: labels.number, commit })
 }
 
@@ -139,8 +146,8 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
 /// # Errors
 /// When the bytes are not exactly what [`encode_features`] made.
 pub fn decode_features(bytes: &[u8]) -> Result<FeaturesFile, Unreadable> {
-    let (table, labels) = decode::decode(bytes, &columns::features_schema())?;
-    Ok(FeaturesFile { partition: labels.partition, number: labels.number, rows: columns::features(&table)? })
+    let (columns, labels) = decode::decode(bytes, &rows::features_schema())?;
+    Ok(FeaturesFile { partition: labels.partition, number: labels.number, rows: rows::features(&columns)? })
 }
 
 fn damaged(reason: impl Into<String>) -> Unreadable {

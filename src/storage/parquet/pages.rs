@@ -1,12 +1,12 @@
 //! The pages of a column: data pages of version 1, plain values, definition levels in runs, no dictionary.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use parquet_format_safe::thrift::protocol::TCompactInputProtocol;
 use parquet_format_safe::{CompressionCodec, DataPageHeader, Encoding, PageHeader, PageType};
 
 use super::columns::Column;
+use super::levels::Levels;
 use super::{Unreadable, damaged};
 
 thread_local! {
@@ -25,11 +25,11 @@ pub(super) struct Chunk<'b> {
     pub rows: usize,
 }
 
-/// Adds a chunk's values to a column.
+/// Adds a chunk's values to a column. Pages are decompressed into `room`, one after the other.
 ///
 /// # Errors
 /// When the bytes are not pages as our writer makes them, or hold another number of rows.
-pub(super) fn read(chunk: &Chunk<'_>, column: &mut Column) -> Result<(), Unreadable> {
+pub(super) fn read(chunk: &Chunk<'_>, column: &mut Column, room: &mut Vec<u8>) -> Result<(), Unreadable> {
     let (mut rest, mut missing) = (chunk.pages, chunk.rows);
     while missing > 0 {
         let header = read_header(&mut rest)?;
@@ -39,10 +39,14 @@ pub(super) fn read(chunk: &Chunk<'_>, column: &mut Column) -> Result<(), Unreada
         if size > AROUND_LEVELS + rows + rows * column.most_of_a_value() {
             return Err(damaged("a page says that it is larger than its rows can be"));
         }
-        let page = decompress(chunk.codec, stored, size)?;
-        let mut values = &page[..];
-        let present = levels(&mut values, rows)?;
-        column.extend(&present, values)?;
+        let mut values = decompress(chunk.codec, stored, size, room)?;
+        let mut levels = Levels::split_off(&mut values, rows)?;
+        while let Some(run) = levels.next()? {
+            column.read(&run, &mut values)?;
+        }
+        if !values.is_empty() {
+            return Err(damaged("a page holds more values than rows"));
+        }
         missing -= rows;
     }
     Ok(())
@@ -63,63 +67,29 @@ fn rows_of(header: &PageHeader) -> Option<usize> {
 }
 
 /// Exactly `size` bytes. In one go: a stream would make room for the window that its first bytes ask for.
-fn decompress(codec: CompressionCodec, stored: &[u8], size: usize) -> Result<Cow<'_, [u8]>, Unreadable> {
-    if codec == CompressionCodec::UNCOMPRESSED {
-        return if stored.len() == size { Ok(stored.into()) } else { Err(broken()) };
-    }
-    let mut page = vec![0; size];
-    let length = match codec {
+fn decompress<'b>(
+    codec: CompressionCodec,
+    stored: &'b [u8],
+    size: usize,
+    room: &'b mut Vec<u8>,
+) -> Result<&'b [u8], Unreadable> {
+    room.clear();
+    let page = match codec {
+        CompressionCodec::UNCOMPRESSED => stored,
         CompressionCodec::ZSTD => {
-            ZSTD.with_borrow_mut(|zstd| zstd.decompress_to_buffer(stored, &mut page[..])).map_err(|_| broken())?
+            room.reserve(size);
+            ZSTD.with_borrow_mut(|zstd| zstd.decompress_to_buffer(stored, room)).map_err(|_| broken())?;
+            room
         }
         CompressionCodec::SNAPPY => {
-            parquet2::compression::decompress(parquet2::compression::Compression::Snappy, stored, &mut page)
+            room.resize(size, 0);
+            parquet2::compression::decompress(parquet2::compression::Compression::Snappy, stored, room)
                 .map_err(|_| broken())?;
-            size
+            room
         }
         _ => return Err(damaged("it is compressed in a way that stockstream does not use")),
     };
-    if length == size { Ok(page.into()) } else { Err(broken()) }
-}
-
-/// Which rows of a page have a value. Takes the levels off the front: their length in four bytes, then runs.
-fn levels(page: &mut &[u8], rows: usize) -> Result<Vec<bool>, Unreadable> {
-    let length = split_at(page, 4)?.try_into().map_err(|_| broken())?;
-    let mut runs = split_at(page, u32::from_le_bytes(length) as usize)?;
-    let mut present = Vec::with_capacity(rows);
-    while present.len() < rows {
-        let missing = rows - present.len();
-        let header = run_header(&mut runs)?;
-        let length = header as usize >> 1;
-        if header & 1 == 1 {
-            let packed = split_at(&mut runs, length)?;
-            let bits = packed.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
-            present.extend(bits.take(missing));
-        } else {
-            let value = split_at(&mut runs, 1)?[0];
-            if value > 1 || length > missing {
-                return Err(broken());
-            }
-            present.resize(present.len() + length, value == 1);
-        }
-        if length == 0 {
-            return Err(broken());
-        }
-    }
-    Ok(present)
-}
-
-/// An unsigned integer of seven bits a byte, lowest first.
-fn run_header(runs: &mut &[u8]) -> Result<u32, Unreadable> {
-    let mut header = 0;
-    for shift in [0, 7, 14, 21] {
-        let byte = split_at(runs, 1)?[0];
-        header |= u32::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(header);
-        }
-    }
-    Err(broken())
+    if page.len() == size { Ok(page) } else { Err(broken()) }
 }
 
 /// The first bytes, which `rest` then begins behind.

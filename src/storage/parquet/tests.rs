@@ -3,6 +3,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
+use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::testing::{DAY_ZERO, bar, features_of, genesis, partition, step};
@@ -80,6 +81,39 @@ proptest! {
 }
 
 #[test]
+fn rows_of_many_pages_and_stocks_read_back_with_what_is_missing() {
+    let row = |number: usize| Bar {
+        window_start: EventTime::from_micros(number as i64),
+        volume: (!number.is_multiple_of(3)).then_some(number as f64),
+        // Pages without a value, with some, with all.
+        vwap: (number > 20_000).then_some(number as f64),
+        ..bar(["A", "BRK.B", "C"][number / 20_001], 0)
+    };
+    let commit = Commit { rows: (0..60_000).map(row).collect(), checkpoint: genesis() };
+    for compression in ALL {
+        let bytes = encode_commit(&partition(), CommitNumber(17), &commit, compression).unwrap();
+        assert_eq!(decode_commit(&bytes).unwrap().commit, commit);
+    }
+}
+
+#[test]
+fn files_of_an_earlier_writer_are_read() {
+    for bytes in [
+        &include_bytes!("../../../tests/fuzz/__fuzz__/lake_file/corpus/bars_plain.parquet")[..],
+        include_bytes!("../../../tests/fuzz/__fuzz__/lake_file/corpus/bars_snappy.parquet"),
+        include_bytes!("../../../tests/fuzz/__fuzz__/lake_file/corpus/bars_zstd.parquet"),
+    ] {
+        let rows = decode_commit(bytes).unwrap().commit.rows;
+        assert_eq!((rows.len(), rows[32].symbol.as_str(), rows[32].volume), (33, "MSFT", None));
+        assert_eq!((rows[1].vwap, rows[1].close), (Some(211.9), 212.25));
+    }
+    let features = include_bytes!("../../../tests/fuzz/__fuzz__/lake_file/corpus/features_zstd.parquet");
+    let rows = decode_features(features).unwrap().rows;
+    assert_eq!((rows.len(), rows[0].rsi, rows[0].close_lags[0]), (33, None, None));
+    assert!(rows[19].rsi.is_some() && rows[19].close_lags[4].is_some());
+}
+
+#[test]
 fn a_footer_has_column_orders_and_the_minimum_and_maximum_of_every_column() {
     let footer = footer_of(&encoded(&step(0)));
     assert_eq!(footer.column_orders.map(|orders| orders.len()), Some(9));
@@ -134,11 +168,10 @@ fn every_torn_file_is_noticed() {
 
 #[test]
 fn a_foreign_file_is_told_from_ours() {
-    let table = columns::bars_table(&[bar("A", 0)]).unwrap();
     let mut foreign = Cursor::new(Vec::new());
     let mut writer = arrow2::io::parquet::write::FileWriter::try_new(
         &mut foreign,
-        table.schema.clone(),
+        rows::bars_schema(),
         arrow2::io::parquet::write::WriteOptions {
             write_statistics: false,
             version: arrow2::io::parquet::write::Version::V1,
