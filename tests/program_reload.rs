@@ -161,7 +161,7 @@ fn a_file_that_is_not_valid_changes_nothing_and_says_key_and_line() {
     // What needs a restart is reported, beside what is applied.
     program.save_text(&settings(&program.head.replace("1m", "5m"), &["AAPL", "IBM"]));
     program.until_planned("+IBM", 1);
-    program.running.until_said("market.window changed from 1m to 5m: takes effect at the next start", 1);
+    program.running.until_said("market.window changed from 1m to 5m: belongs to the lake", 1);
     program.until_more_bars("IBM", 3);
     let (_dir, bars) = program.stop();
     assert_without_gaps(&of(&bars, "AAPL"), MINUTE);

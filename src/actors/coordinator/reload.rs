@@ -39,7 +39,13 @@ impl Handler<SettingsFilesChanged> for Coordinator {
         };
         let plan = ReloadPlan::between(&self.settings, &new);
         for restart in &plan.needs_restart {
-            warn!("{} changed from {} to {}: takes effect at the next start", restart.key, restart.old, restart.new);
+            let when = match restart.key.as_str() {
+                "market.window" | "market.lateness" | "market.max_ahead" => {
+                    "belongs to the lake, and a start on this one refuses it"
+                }
+                _ => "takes effect at the next start",
+            };
+            warn!("{} changed from {} to {}: {when}", restart.key, restart.old, restart.new);
         }
         if plan.changes_stocks() {
             announce(&plan.to_string());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tracing::debug;
 
 use super::ground::{Ground, StartError};
+use crate::actors::wall_clock::WallClock;
 use crate::kafka::route::partition_of;
 use crate::kafka::tail::last_ticks;
 use crate::market::bar::Bar;
@@ -110,14 +111,17 @@ impl Past {
             KafkaMode::Embedded => Vec::new(),
             KafkaMode::Cluster => last_ticks(&settings.kafka, &ground.bootstrap, partition, TAIL)?,
         };
-        Ok(Self { closed_until, bars, ticks: newest_ticks(&tail) })
+        let latest = WallClock::start().now() + settings.market.rules.max_ahead;
+        Ok(Self { closed_until, bars, ticks: newest_ticks(&tail, latest) })
     }
 }
 
-/// The tick of the greatest event time of each stock: the last record may be a late one, or broken.
-fn newest_ticks(tail: &[Vec<u8>]) -> HashMap<String, LastTick> {
+/// The tick of the greatest event time of each stock: the last record may be a late one, or broken, or from a future beyond `latest`, in
+/// which no simulation may go on.
+fn newest_ticks(tail: &[Vec<u8>], latest: EventTime) -> HashMap<String, LastTick> {
     let mut newest: HashMap<String, LastTick> = HashMap::new();
-    for tick in tail.iter().filter_map(|payload| codec::decode(payload).ok()) {
+    let ticks = tail.iter().filter_map(|payload| codec::decode(payload).ok());
+    for tick in ticks.filter(|tick| tick.event_time <= latest) {
         let tick = (tick.symbol, LastTick { event_time: tick.event_time, price: tick.price });
         let known = newest.entry(tick.0.to_owned()).or_insert(tick.1);
         if tick.1.event_time >= known.event_time {
@@ -134,9 +138,20 @@ mod tests {
     #[test]
     fn the_newest_tick_of_a_stock_is_the_one_of_the_greatest_event_time() {
         let lines = ["2025-05-14 15:30:05,A,2", "2025-05-14 15:31:00,B,9", "2025-05-14 15:30:00,A,1", "broken"];
-        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()));
+        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()), at("2025-05-14 15:31:00"));
         let newest_of = |symbol| newest.get(symbol).map(|tick| (tick.price, tick.event_time.to_string()));
         assert_eq!(newest_of("A"), Some((2.0, String::from("2025-05-14T15:30:05.000000Z"))));
         assert_eq!((newest_of("B").map(|(price, _)| price), newest_of("C")), (Some(9.0), None));
+    }
+
+    #[test]
+    fn no_simulation_goes_on_behind_a_tick_from_the_future() {
+        let lines = ["2025-05-14 15:30:05,A,2", "2099-01-01 00:00:00,A,5", "2099-01-01 00:00:00,B,5"];
+        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()), at("2025-05-14 15:31:05"));
+        assert_eq!((newest["A"].price, newest.get("B")), (2.0, None));
+    }
+
+    fn at(text: &str) -> EventTime {
+        codec::decode(format!("{text},A,1").as_bytes()).unwrap().event_time
     }
 }

@@ -196,8 +196,9 @@ impl RecordSource for KafkaSource {
                 Kind::Failure(failure) => self.on_failure(failure, sink),
                 Kind::CommitAnswered(answer) => {
                     self.offsets.answered();
+                    // A rebalance takes the right to commit away from offsets that are under way.
                     if let Err(error) = answer {
-                        tracing::warn!(%error, "the group did not take the offsets (lag monitors only)");
+                        tracing::debug!(%error, "the group did not take the offsets (lag monitors only)");
                     }
                 }
                 Kind::Stray => {
