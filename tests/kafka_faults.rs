@@ -36,30 +36,35 @@ fn assert_right_at_the_end(flow: &Flow, running: Running, watcher: Watcher) {
 }
 
 /// Takes the broker away by `end` and brings it back after `outage`, again and again.
-fn a_broker_that_comes_back(flow: &Flow, kafka: &RealKafka, end: impl Fn(&RealKafka), outage: Duration, times: usize) {
+fn a_broker_that_comes_back(
+    (keyed, properties): (bool, &str),
+    end: impl Fn(&RealKafka),
+    outage: Duration,
+    times: usize,
+) {
+    let Some(kafka) = RealKafka::start() else { return };
+    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), keyed, &format!("{properties}{FAST}"));
     let watcher = Watcher::start(&flow.lake());
     let mut running = flow.program(&["run"]).start();
     flow.until_more_bars(&mut running, 12);
     for _ in 0..times {
-        end(kafka);
+        end(&kafka);
         std::thread::sleep(outage);
         kafka.up();
         let back = Instant::now();
         flow.until_more_bars(&mut running, 12);
         println!("12 windows on {:?} after the broker came back", back.elapsed());
     }
-    assert_right_at_the_end(flow, running, watcher);
+    assert_right_at_the_end(&flow, running, watcher);
     // The producer is idempotent and the broker knows a batch again: nothing is missing, nothing twice, nothing out of order.
-    Simulated::of(flow).assert_complete(INTERVAL);
+    Simulated::of(&flow).assert_complete(INTERVAL);
 }
 
 #[test]
 fn f08_a_real_broker_that_is_killed_comes_back_with_its_data_and_gets_every_tick_once() {
     let effort = Effort::of_this_run();
     let outage = effort.pick(Duration::from_secs(2), Duration::from_secs(2), Duration::from_secs(30));
-    let Some(kafka) = RealKafka::start() else { return };
-    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), false, FAST);
-    a_broker_that_comes_back(&flow, &kafka, RealKafka::kill, outage, effort.pick(1, 2, 5));
+    a_broker_that_comes_back((false, ""), RealKafka::kill, outage, effort.pick(1, 2, 5));
 }
 
 #[rstest::rstest]
@@ -67,9 +72,7 @@ fn f08_a_real_broker_that_is_killed_comes_back_with_its_data_and_gets_every_tick
 #[case::with_curious_clients(CURIOUS)]
 fn f09_a_real_broker_that_restarts_moves_leaders_and_coordinators_without_harm(#[case] properties: &str) {
     let times = Effort::of_this_run().pick(2, 2, 10);
-    let Some(kafka) = RealKafka::start() else { return };
-    let flow = Flow::on(Cluster::real(&kafka.bootstrap()), true, &format!("{properties}{FAST}"));
-    a_broker_that_comes_back(&flow, &kafka, RealKafka::stop, Duration::ZERO, times);
+    a_broker_that_comes_back((true, properties), RealKafka::stop, Duration::ZERO, times);
 }
 
 #[test]

@@ -39,38 +39,48 @@ impl Lake {
         stocks: &BTreeSet<Symbol>,
     ) -> Result<Option<BTreeMap<Symbol, Bar>>, StorageError> {
         let (mut newest, mut missing) = (BTreeMap::new(), stocks.iter().collect::<HashSet<&Symbol>>());
-        for date in self.dates(Dataset::Bars)?.into_iter().rev() {
-            for file in self.files_of_partition(partition, &date)?.into_values().rev() {
-                if missing.is_empty() {
-                    return Ok(Some(newest));
-                }
-                match self.read_bars(&file) {
-                    Ok(Some(PublishedBars { bars, checkpoint })) => {
-                        // A later file holds later windows of each of its stocks, and so does a later row.
-                        for bar in bars.into_iter().rev() {
-                            if missing.remove(&bar.symbol) {
-                                newest.insert(bar.symbol.clone(), bar);
-                            }
+        let mut files = self.newest_first(partition)?;
+        while !missing.is_empty()
+            && let Some(file) = files.next().transpose()?
+        {
+            match self.read_bars(&file) {
+                Ok(Some(PublishedBars { bars, checkpoint })) => {
+                    // A later row is of a later window, too.
+                    for bar in bars.into_iter().rev() {
+                        if missing.remove(&bar.symbol) {
+                            newest.insert(bar.symbol.clone(), bar);
                         }
-                        // What is known stays known: a stock that came later is in no older file.
-                        missing.retain(|stock| checkpoint.known.contains_key(*stock));
                     }
-                    Ok(None) => return Ok(None),
-                    Err(error @ StorageError::Damaged { .. }) => {
-                        tracing::warn!(%error, "the newest bars are looked for in older files");
-                    }
-                    Err(error) => return Err(error),
+                    // What is known stays known: a stock that came later is in no older file.
+                    missing.retain(|stock| checkpoint.known.contains_key(*stock));
                 }
+                Ok(None) => return Ok(None),
+                Err(error @ StorageError::Damaged { .. }) => {
+                    tracing::warn!(%error, "the newest bars are looked for in older files");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Some(newest))
     }
 
-    /// The bars files of one date that are commits of a partition.
+    /// The bars files of a partition, the newest first: a later one holds later windows of each of its stocks. A date is listed when its
+    /// turn comes.
     ///
     /// # Errors
-    /// When the date cannot be listed.
-    pub fn files_of_partition(
+    /// When the dates cannot be listed, or, in its turn, one of them.
+    pub fn newest_first<'l>(
+        &'l self,
+        partition: &'l TopicPartition,
+    ) -> Result<impl Iterator<Item = Result<PublishedFile, StorageError>> + 'l, StorageError> {
+        let dates = self.dates(Dataset::Bars)?.into_iter().rev();
+        Ok(dates.flat_map(move |date| match self.files_of_partition(partition, &date) {
+            Ok(files) => files.into_values().rev().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }))
+    }
+
+    fn files_of_partition(
         &self,
         partition: &TopicPartition,
         date: &str,

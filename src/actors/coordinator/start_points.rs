@@ -61,18 +61,20 @@ pub fn start_points(
     for stock in stocks {
         stocks_of.entry(partition_of(&settings.kafka, &stock.symbol)).or_default().insert(stock.symbol.clone());
     }
-    let pasts = stocks_of.iter().map(|(partition, symbols)| Past::of(ground, settings, partition, symbols));
-    let pasts = pasts.collect::<Result<Vec<Past>, StartError>>()?;
-    let past_of: BTreeMap<&TopicPartition, &Past> = stocks_of.keys().zip(&pasts).collect();
+    let mut pasts = BTreeMap::new();
+    for (partition, symbols) in stocks_of {
+        let past = Past::of(ground, settings, &partition, &symbols)?;
+        pasts.insert(partition, past);
+    }
     let mut points = BTreeMap::new();
     for stock in stocks {
-        let Past { closed_until, bars, ticks } = past_of[&partition_of(&settings.kafka, &stock.symbol)];
-        let closed_until = *closed_until;
-        let in_lake = bars.get(&stock.symbol).map(|bar| LastTick {
+        let past = &pasts[&partition_of(&settings.kafka, &stock.symbol)];
+        let closed_until = past.closed_until;
+        let in_lake = past.bars.get(&stock.symbol).map(|bar| LastTick {
             event_time: bar.window_start + settings.market.rules.window.span() - Span::from(stock.tick_interval),
             price: bar.close,
         });
-        let in_topic = ticks.get(stock.symbol.as_str()).copied();
+        let in_topic = past.ticks.get(stock.symbol.as_str()).copied();
         let newest = [in_lake, in_topic].into_iter().flatten().max_by_key(|tick| tick.event_time);
         let point = match newest {
             Some(tick) => StartPoint { price: tick.price, last: Some(tick.event_time), closed_until },
@@ -122,10 +124,10 @@ fn newest_ticks(tail: &[Vec<u8>], latest: EventTime) -> HashMap<String, LastTick
     let mut newest: HashMap<String, LastTick> = HashMap::new();
     let ticks = tail.iter().filter_map(|payload| codec::decode(payload).ok());
     for tick in ticks.filter(|tick| tick.event_time <= latest) {
-        let tick = (tick.symbol, LastTick { event_time: tick.event_time, price: tick.price });
-        let known = newest.entry(tick.0.to_owned()).or_insert(tick.1);
-        if tick.1.event_time >= known.event_time {
-            *known = tick.1;
+        let last = LastTick { event_time: tick.event_time, price: tick.price };
+        let newest = newest.entry(tick.symbol.to_owned()).or_insert(last);
+        if last.event_time >= newest.event_time {
+            *newest = last;
         }
     }
     newest

@@ -81,21 +81,14 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// A later file of a partition holds later windows of each of its stocks.
     fn walk(&mut self, lake: &Lake, partition: &TopicPartition) -> Result<Walk, StorageError> {
         self.missing.retain(|_, rows| *rows > 0);
-        for date in lake.dates(Dataset::Bars)?.into_iter().rev() {
-            if self.missing.is_empty() {
-                break;
-            }
-            let files = lake.files_of_partition(partition, &date)?;
-            for file in files.into_values().rev() {
-                if self.missing.is_empty() {
-                    break;
-                }
-                let Some(bars) = lake.read_bars(&file)? else { return Ok(Walk::Disturbed) };
-                self.take(bars.bars, || lake.read_features(&beside(&file)))?;
-            }
+        let mut files = lake.newest_first(partition)?;
+        while !self.missing.is_empty()
+            && let Some(file) = files.next().transpose()?
+        {
+            let Some(bars) = lake.read_bars(&file)? else { return Ok(Walk::Disturbed) };
+            self.take(bars.bars, || lake.read_features(&beside(&file)))?;
         }
         Ok(Walk::Complete)
     }

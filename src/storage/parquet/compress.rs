@@ -1,8 +1,7 @@
 //! Columns to compressed pages.
 //!
-//! parquet2 begins a new zstd
-//! stream of unknown length for every page, which is megabytes to allocate and to clear; this keeps one context a thread and tells
-//! it the length, which takes a table as small as the page.
+//! parquet2 begins a new zstd stream of unknown length for every page, which is megabytes to allocate and to clear; this keeps one
+//! context a thread and tells it the length, which takes a table as small as the page.
 
 use std::cell::RefCell;
 

@@ -102,23 +102,32 @@ fn other_columns() -> Unreadable {
     damaged("its columns are not those of this dataset")
 }
 
+/// What both datasets begin with.
+struct Head<'c> {
+    times: &'c [i64],
+    symbols: &'c Symbols,
+    /// As in [`PRICES`].
+    prices: [&'c [f64]; 4],
+}
+
+/// The head, and the columns behind it.
+fn split_head(columns: &[Column]) -> Option<(Head<'_>, &[Column])> {
+    use Column::{Company, Double, Time};
+    let [Time(times), Company(symbols), Double(open), Double(high), Double(low), Double(close), rest @ ..] = columns
+    else {
+        return None;
+    };
+    Some((Head { times, symbols, prices: [open, high, low, close] }, rest))
+}
+
 pub(super) fn bars(columns: &[Column]) -> Result<Arc<[Bar]>, Unreadable> {
-    use Column::{Company, Count, Double, Time};
-    let [
-        Time(times),
-        Company(symbols),
-        Double(open),
-        Double(high),
-        Double(low),
-        Double(close),
-        Double(volume),
-        Double(vwap),
-        Count(ticks),
-    ] = columns
+    let Some((Head { times, symbols, prices }, [Column::Double(volume), Column::Double(vwap), Column::Count(ticks)])) =
+        split_head(columns)
     else {
         return Err(other_columns());
     };
-    check_prices([open, high, low, close])?;
+    check_prices(prices)?;
+    let [open, high, low, close] = prices;
     let mut symbol = symbols.in_order();
     let bar = |row| Bar {
         window_start: EventTime::from_micros(times[row]),
@@ -136,14 +145,9 @@ pub(super) fn bars(columns: &[Column]) -> Result<Arc<[Bar]>, Unreadable> {
 }
 
 pub(super) fn features(columns: &[Column]) -> Result<Vec<FeatureRow>, Unreadable> {
-    use Column::{Company, Double, Time};
+    use Column::Double;
+    let Some((Head { times, symbols, prices }, rest)) = split_head(columns) else { return Err(other_columns()) };
     let [
-        Time(times),
-        Company(symbols),
-        Double(open),
-        Double(high),
-        Double(low),
-        Double(close),
         Double(williams_r),
         Double(ultimate_osc),
         Double(rsi),
@@ -153,11 +157,12 @@ pub(super) fn features(columns: &[Column]) -> Result<Vec<FeatureRow>, Unreadable
         Double(lag3),
         Double(lag4),
         Double(lag5),
-    ] = columns
+    ] = rest
     else {
         return Err(other_columns());
     };
-    check_prices([open, high, low, close])?;
+    check_prices(prices)?;
+    let [open, high, low, close] = prices;
     let mut symbol = symbols.in_order();
     let feature = |row| FeatureRow {
         window_start: EventTime::from_micros(times[row]),
