@@ -15,9 +15,13 @@ use crate::market::checkpoint::TopicPartition;
 const BUDGET: usize = 5;
 /// What is longer ago is forgiven.
 const SPAN: Duration = Duration::from_secs(60);
+/// Failures of several partitions within this time have one cause where they share what failed: the disk.
+const ONE_CAUSE: Duration = Duration::from_secs(1);
 /// Wait before a partition is taken again: first, and longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Whoever was blocked by taking a partition does other work for so many times as long.
+const REST: u32 = 4;
 
 /// Why a partition is dropped and taken again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,10 +73,31 @@ pub struct OverBudget {
 /// Counts the restarts of a process, and says how long each waits.
 #[derive(Debug)]
 pub struct RestartBudget {
-    /// When the last counted ones were, oldest first.
-    spent: VecDeque<Instant>,
+    /// The last counted ones, oldest first.
+    spent: VecDeque<Spent>,
     waits: HashMap<TopicPartition, (Instant, Duration)>,
     after_fencing: Duration,
+}
+
+/// A counted failure.
+#[derive(Debug)]
+struct Spent {
+    at: Instant,
+    /// Those that the disk failed, which fails all partitions at about the same time. No partition joins twice: what fails again
+    /// after its restart was not mended by it.
+    by_disk: Vec<TopicPartition>,
+}
+
+impl Spent {
+    fn joins(&mut self, partition: &TopicPartition, now: Instant) -> bool {
+        let is_same = !self.by_disk.is_empty()
+            && !self.by_disk.contains(partition)
+            && now.saturating_duration_since(self.at) < ONE_CAUSE;
+        if is_same {
+            self.by_disk.push(partition.clone());
+        }
+        is_same
+    }
 }
 
 impl RestartBudget {
@@ -81,7 +106,7 @@ impl RestartBudget {
         Self { spent: VecDeque::new(), waits: HashMap::new(), after_fencing }
     }
 
-    /// A failure of this partition, and perhaps of others by the same cause, uses one restart up.
+    /// A failure of this partition uses one restart up, unless the disk has just failed another one, too.
     ///
     /// # Errors
     /// When there is none left.
@@ -94,13 +119,18 @@ impl RestartBudget {
         if !reason.counts() {
             return Ok(());
         }
-        while self.spent.front().is_some_and(|spent| now.duration_since(*spent) >= SPAN) {
+        while self.spent.front().is_some_and(|spent| now.duration_since(spent.at) >= SPAN) {
             self.spent.pop_front();
+        }
+        let by_disk = matches!(reason, RestartReason::Storage(_));
+        if by_disk && self.spent.back_mut().is_some_and(|newest| newest.joins(partition, now)) {
+            return Ok(());
         }
         if self.spent.len() >= BUDGET {
             return Err(OverBudget { partition: partition.clone(), reason: reason.clone() });
         }
-        self.spent.push_back(now);
+        let by_disk = if by_disk { vec![partition.clone()] } else { Vec::new() };
+        self.spent.push_back(Spent { at: now, by_disk });
         Ok(())
     }
 
@@ -115,6 +145,23 @@ impl RestartBudget {
         };
         self.waits.insert(partition.clone(), (now, wait));
         wait
+    }
+}
+
+/// Spaces out work that blocks its thread, so that most of the time is left for other work.
+#[derive(Debug, Default)]
+pub struct Rest {
+    until: Option<Instant>,
+}
+
+impl Rest {
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    /// The thread was blocked from `began` to `ended`.
+    pub fn after(&mut self, began: Instant, ended: Instant) {
+        self.until = Some(ended + ended.saturating_duration_since(began) * REST);
     }
 }
 

@@ -14,10 +14,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use stockstream::market::checkpoint::TopicPartition;
 use stockstream::storage::layout::{EntryName, parse_date_dir, parse_partition, parse_public_name};
 
+use support::cluster::Cluster;
 use support::effort::Effort;
 use support::flow::Flow;
 use support::oracle::Counts;
 use support::program::{PATIENCE, Summary};
+use support::real_kafka::RealKafka;
 use support::ticks::{Recipe, Ticks};
 
 /// A program in a debug build that reads ordinary ticks takes a third of this.
@@ -202,26 +204,33 @@ fn topics(flow: &Flow) -> BTreeSet<String> {
     metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
 }
 
-/// A million strangers in the long form: ten clusters, because one keeps 5 MiB a partition.
+/// A million strangers in the long form: for one process where there is a real Kafka, else for ten, because a mock broker keeps no
+/// more than 5 MiB a partition.
 fn survives_everything_odd(keyed: bool) {
-    let (rounds, strangers) = Effort::of_this_run().pick((1, 20_000), (1, 50_000), (10, 100_000));
+    let effort = Effort::of_this_run();
+    if let (Effort::Long, Some(kafka)) = (effort, RealKafka::start()) {
+        let flow = Flow::on(Cluster::real(&kafka.bootstrap()), keyed, "[producer]\nenabled = false\n");
+        // The program makes the topics.
+        flow.until_end();
+        return survives(&flow, &(0..1_000_000));
+    }
+    let (rounds, strangers) = effort.pick((1, 20_000), (1, 50_000), (10, 100_000));
     for round in 0..rounds {
-        survives(keyed, &(round * strangers..(round + 1) * strangers));
+        survives(&Flow::new(keyed, ""), &(round * strangers..(round + 1) * strangers));
     }
 }
 
-fn survives(keyed: bool, strangers: &Range<usize>) {
-    let flow = Flow::new(keyed, "");
-    let topics_before = topics(&flow);
-    let published = publish_among_good_ticks(&flow, strangers);
-    let (summary, stderr, memory) = run_to_the_end(&flow);
+fn survives(flow: &Flow, strangers: &Range<usize>) {
+    let topics_before = topics(flow);
+    let published = publish_among_good_ticks(flow, strangers);
+    let (summary, stderr, memory) = run_to_the_end(flow);
     assert_eq!(summary.read, published as u64, "{summary:?}\n{stderr}");
     let Counts { malformed, unknown, future, .. } = flow.assert_lake_is_right();
     assert_eq!((summary.malformed, summary.unknown, summary.future), (malformed, unknown, future));
     assert!(unknown >= strangers.len() as u64 && malformed >= 20 * flow.partitions().len() as u64, "{summary:?}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    assert_only_expected_names(&flow);
-    assert_eq!(topics(&flow), topics_before, "no topic comes to be because of a symbol");
+    assert_only_expected_names(flow);
+    assert_eq!(topics(flow), topics_before, "no topic comes to be because of a symbol");
     println!("{published} records, {memory} KiB at most");
     assert!((1..MOST_MEMORY_KIB).contains(&memory), "{memory} KiB");
     let letters = flow.cluster.dead_letters();
@@ -257,7 +266,7 @@ fn f26_of_a_flood_some_letters_are_sent_every_tick_is_counted_and_the_good_ones_
     flow.assert_lake_is_right();
     let letters = flow.cluster.dead_letters().len();
     println!("{letters} letters of {bad} bad ticks, {memory} KiB at most");
-    assert!((10_000..bad).contains(&letters), "{letters} letters");
+    assert!((5_000..bad).contains(&letters), "{letters} letters");
     assert!(stderr.contains("a flood of bad ticks: dead letters were left out"), "{stderr}");
     assert!(memory < MOST_MEMORY_KIB, "{memory} KiB");
 }

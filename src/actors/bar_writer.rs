@@ -25,7 +25,7 @@ mod owned;
 
 use owned::{Owned, Stage, Stopped};
 
-/// Rows, of all partitions together, that the indicator engine may be behind before commits wait for it.
+/// Rows, of all partitions together, that the indicator engine may be behind before a partition that is among them waits for it.
 const ROWS_BEHIND: usize = 32_768;
 
 /// Whether the broker has acknowledged every dead letter of a partition below a cut: it must have before a commit counts them.

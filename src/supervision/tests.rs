@@ -28,6 +28,32 @@ fn five_restarts_in_a_minute_are_put_up_with_and_the_sixth_is_refused_by_name() 
 }
 
 #[test]
+fn a_disk_that_fails_all_partitions_at_once_is_one_failure_and_one_that_fails_them_again_another() {
+    let (mut budget, now) = budget();
+    let disk = RestartReason::Storage(String::from("fsync failed"));
+    for round in 0..5 {
+        for number in 0..8 {
+            let at = now + Duration::from_secs(5) * round + Duration::from_millis(100) * number as u32;
+            assert_eq!(budget.spend(&partition(number), &disk, at), Ok(()), "round {round}, partition {number}");
+        }
+    }
+    let refused = budget.spend(&partition(3), &disk, now + Duration::from_secs(30)).unwrap_err();
+    assert_eq!((refused.partition, refused.reason), (partition(3), disk));
+}
+
+#[test]
+fn only_the_disk_fails_several_partitions_by_one_cause_and_none_twice() {
+    let (mut budget, now) = budget();
+    let disk = RestartReason::Storage(String::from("fsync failed"));
+    let late = now + ONE_CAUSE;
+    for (number, reason, at) in [(0, &disk, now), (0, &disk, now), (1, &disk, late), (2, &panic(), late)] {
+        assert_eq!(budget.spend(&partition(number), reason, at), Ok(()));
+    }
+    assert_eq!(budget.spend(&partition(3), &panic(), late), Ok(()), "the fifth");
+    assert!(budget.spend(&partition(4), &panic(), late).is_err());
+}
+
+#[test]
 fn a_restart_is_forgiven_after_a_minute() {
     let (mut budget, now) = budget();
     for minute in 0..20 {
@@ -66,6 +92,22 @@ fn who_is_fenced_gives_the_group_its_time_to_say_whose_the_partition_is() {
         assert_eq!(budget.wait_of(&partition(0), &RestartReason::Fenced, now), SESSION);
     }
     assert_eq!(budget.wait_of(&partition(0), &panic(), now), FIRST_WAIT);
+}
+
+#[test]
+fn work_that_blocks_has_at_most_a_fifth_of_the_time() {
+    let (mut rest, start) = (Rest::default(), Instant::now());
+    let (mut now, mut blocked) = (start, Duration::ZERO);
+    while now < start + Duration::from_secs(600) {
+        if rest.is_over(now) {
+            let began = now;
+            now += Duration::from_secs(2);
+            blocked += Duration::from_secs(2);
+            rest.after(began, now);
+        }
+        now += Duration::from_millis(50);
+    }
+    assert!((Duration::from_secs(110)..=Duration::from_secs(122)).contains(&blocked), "{blocked:?}");
 }
 
 #[test]

@@ -55,8 +55,11 @@ pub(super) struct FeatureProgress {
 }
 
 impl FeatureProgress {
-    fn is_far_behind(&self) -> bool {
-        self.unpublished.len() >= FILES_BEHIND
+    /// A partition with nothing behind goes on however much the others have: one whose features the disk refuses must not hold
+    /// them up.
+    fn are_far_behind(&self, rows_of_all: &Credits) -> bool {
+        let files = self.unpublished.len();
+        files >= FILES_BEHIND || (files > 0 && rows_of_all.are_exhausted())
     }
 
     pub fn advance(&mut self, features: &FeaturesPublished) {
@@ -109,7 +112,7 @@ impl Owned {
             return Err(Stopped::Wait(LOOK_AGAIN));
         }
         while let Some(commit) = commits.front() {
-            if self.features.is_far_behind() || self.rows_behind.are_exhausted() {
+            if self.features.are_far_behind(&self.rows_behind) {
                 return Err(Stopped::Wait(LOOK_AGAIN));
             }
             Place::WriterCommit.reached();

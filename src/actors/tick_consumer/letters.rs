@@ -12,9 +12,6 @@ use crate::kafka::dead_letters::{DeadLetter, Kinds, LetterNotTaken, Sampled, Sam
 use crate::market::checkpoint::TopicPartition;
 use crate::market::time::Span;
 
-/// What may wait after the broker's queue refused it. Ordinary ticks of a slice are far below; beyond it letters are left out.
-const MOST_UNSENT_BYTES: usize = 4 << 20;
-
 /// Sends a dead letter, or refuses because too many are under way.
 pub type SendLetter = Box<dyn FnMut(&DeadLetter<'_>) -> Result<(), LetterNotTaken> + Send>;
 /// The dead letters of a lost partition are the next owner's.
@@ -32,9 +29,8 @@ pub(super) struct Letters {
     started: Instant,
     /// Since then, of the slice that is being read.
     moment: Duration,
-    /// Refused for now, oldest first; at most those of one slice.
+    /// Refused for now, oldest first; those of one slice, of which the sampler lets at most 10,000 and 10 MiB pass.
     unsent: VecDeque<UnsentLetter>,
-    unsent_bytes: usize,
     seldom: Seldom,
 }
 
@@ -72,7 +68,6 @@ impl Letters {
             started: Instant::now(),
             moment: Duration::ZERO,
             unsent: VecDeque::new(),
-            unsent_bytes: 0,
             seldom: Seldom::default(),
         }
     }
@@ -85,10 +80,6 @@ impl Letters {
     /// Whether a letter of this reason and size (when cut) is to be sent, and then how many were left out since the one before. Of a
     /// flood nearly all are left out, so this is asked before there is a letter. The owner of its partition keeps `of_source`.
     pub fn sample(&mut self, of_source: &mut Kinds, reason: &'static str, size: usize) -> Sampled {
-        if self.unsent_bytes + size > MOST_UNSENT_BYTES {
-            self.sampler.suppress(of_source, reason);
-            return Sampled::Suppress;
-        }
         self.sampler.offer(of_source, reason, cost(size), self.moment)
     }
 
@@ -98,7 +89,6 @@ impl Letters {
         if self.unsent.is_empty() && (self.letter_box.send)(&letter).is_ok() {
             return;
         }
-        self.unsent_bytes += letter.size();
         self.unsent.push_back(UnsentLetter {
             source: letter.source.clone(),
             reason: letter.reason,
@@ -121,7 +111,6 @@ impl Letters {
             if (self.letter_box.send)(&letter).is_err() {
                 return;
             }
-            self.unsent_bytes -= letter.size();
             self.unsent.pop_front();
         }
     }
@@ -132,7 +121,6 @@ impl Letters {
 
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.unsent.retain(|letter| letter.source != *partition);
-        self.unsent_bytes = self.unsent.iter().map(|unsent| unsent.letter().size()).sum();
         (self.letter_box.forget)(partition);
     }
 

@@ -11,7 +11,7 @@ use crate::kafka::source::RecordSource;
 use crate::market::checkpoint::TopicPartition;
 use crate::messages::lifecycle::PipelineFailed;
 use crate::messages::ownership::{PartitionRestarts, RestartPartition};
-use crate::supervision::{OverBudget, RestartBudget, RestartReason};
+use crate::supervision::{OverBudget, Rest, RestartBudget, RestartReason};
 
 /// Looks whether the windows' thread is stuck. If so, the next windows come on a fresh one; returns for how long the old one was silent.
 pub type ReplaceStuckWindows = Box<dyn FnMut() -> Option<Duration> + Send>;
@@ -32,6 +32,7 @@ pub struct Restarts {
     dropped: Vec<(TopicPartition, RestartReason)>,
     /// Held by the source until then.
     waiting: Vec<(TopicPartition, Instant)>,
+    rest: Rest,
     look_due: Instant,
 }
 
@@ -41,6 +42,7 @@ impl Restarts {
             budget: RestartBudget::new(after_fencing),
             dropped: Vec::new(),
             waiting: Vec::new(),
+            rest: Rest::default(),
             look_due: Instant::now(),
         }
     }
@@ -91,12 +93,13 @@ impl ConsumerState {
                 Err(over) => self.give_up(source, &over),
             }
         }
-        // One a slice: a broker may let each wait for seconds, and the others are to be read meanwhile.
+        // One, and then the others are read for a while: a dead broker lets each of its partitions wait for seconds.
         if let Some(partition) = self.due(now) {
             match source.restart(&partition) {
                 Ok(()) => self.take(&partition),
                 Err(error) => self.failed(&error),
             }
+            self.restarts.rest.after(now.into_std(), Instant::now().into_std());
         }
         windows
     }
@@ -150,6 +153,9 @@ impl ConsumerState {
     }
 
     fn due(&mut self, now: Instant) -> Option<TopicPartition> {
+        if !self.restarts.rest.is_over(now.into_std()) {
+            return None;
+        }
         let waiting = &mut self.restarts.waiting;
         let at = waiting.iter().position(|(_, due)| *due <= now)?;
         Some(waiting.remove(at).0)

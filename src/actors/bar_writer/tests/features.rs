@@ -76,7 +76,7 @@ async fn commits_wait_for_an_engine_that_is_many_files_behind() {
 }
 
 #[actix::test]
-async fn commits_wait_for_an_engine_that_is_many_rows_behind() {
+async fn commits_of_a_partition_wait_for_an_engine_that_is_many_rows_behind_and_those_of_others_go_on() {
     let mut setup = Setup::with_entries(2).await;
     // All windows of a day.
     let of_stock = |stock: usize| (0..DAY / 5).map(move |window| bar(&format!("S{stock:03}"), DAY + 5 * window, 1));
@@ -85,6 +85,15 @@ async fn commits_wait_for_an_engine_that_is_many_rows_behind() {
     setup.close(read, &rows);
     setup.committed.next().await;
     setup.close(read + 1, &[bar("AAPL", 3 * DAY, 1)]);
+    setup.committed.stays_silent_for(Duration::from_secs(60)).await;
+    let other = TopicPartition::new("other", 0);
+    let (chain, checkpoint) = take(&setup.lake, &other);
+    let (reply_to, mut committed) = probe();
+    setup.writer.do_send(PartitionTaken { epoch: Epoch(1), chain, checkpoint, reply_to });
+    let barrier = Barrier { partition: other, ..barrier(1, 1, 10 * DAY) };
+    setup.open(&barrier);
+    setup.answer(&barrier, &[bar("IBM", DAY, 1)], 0);
+    assert_eq!(committed.next().await.cut, NextOffset(1), "the features of another partition may be stuck");
     setup.committed.stays_silent_for(Duration::from_secs(60)).await;
     setup.engine_has(5, 0, 1).await;
     setup.committed.next().await;
