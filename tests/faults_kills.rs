@@ -22,7 +22,7 @@ const LINES: usize = 800;
 
 /// Kills the program again and again while ticks come in and somebody reads the lake.
 fn killed_at_random_instants(keyed: bool) {
-    let kills = Effort::of_this_run().pick(5, 20, 100);
+    let kills = Effort::of_this_run().pick(5, 15, 100);
     let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let flow = Flow::new(keyed, "[lake]\ncommit_every = 100\n");

@@ -143,7 +143,7 @@ fn storm(strategy: &str) {
     let seed = seed();
     println!("{strategy}");
     let mut random = StdRng::seed_from_u64(seed);
-    let lasts = Effort::of_this_run().pick(8, 60, 600);
+    let lasts = Effort::of_this_run().pick(8, 40, 600);
     let stays = Effort::of_this_run().pick(1_200, 1_500, 3_000);
     let flow = flow_with(strategy, true, CONSUMING);
     let ticks = Ticks::make(&Recipe { seed, lines: (lasts as usize * 1_500).min(MOST_LINES), ..Recipe::default() });
