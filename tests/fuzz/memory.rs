@@ -54,7 +54,9 @@ pub fn bounded<T>(most: usize, case: impl FnOnce() -> T) {
 
 #[test]
 fn the_counter_sees_what_a_case_allocates() {
-    bounded(2_000, || drop(vec![0_u8; 1_000]));
-    let seen = std::panic::catch_unwind(|| bounded(2_000, || drop(vec![0_u8; 3_000])));
+    // An optimised build would leave an unused vector out.
+    let allocate = |bytes: usize| drop(std::hint::black_box(vec![0_u8; bytes]));
+    bounded(2_000, || allocate(1_000));
+    let seen = std::panic::catch_unwind(|| bounded(2_000, || allocate(3_000)));
     assert!(seen.is_err());
 }
