@@ -13,11 +13,13 @@
 
 use super::lake::ROUNDS;
 use super::layout::{self, BarsFile, Dataset, EntryName};
+use super::mending::Withdrawn;
 use super::parquet;
 use super::store::{Publish, Put};
 use super::{Lake, StorageError};
 use crate::fail_points::Place;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::lost_commits::LostCommits;
 
 #[cfg(test)]
 mod tests;
@@ -54,9 +56,19 @@ enum Hold {
     Fenced,
 }
 
+/// A chain as a taker finds it, when all that it can bring right is right.
+struct Settled {
+    /// The highest number taken; 0: none.
+    top: CommitNumber,
+    newest: Option<Checkpoint>,
+    /// Put aside as unreadable after the newest.
+    aside: Vec<LostCommits>,
+}
+
 impl Lake {
-    /// Takes the partition from whoever had it. `start_from` is given the newest checkpoint (`None`: no commit yet) and decides
-    /// the one to go on from, or refuses; it may be asked again when another taker was faster.
+    /// Takes the partition from whoever had it. `start_from` is given the newest checkpoint (`None`: no commit yet), and the commits
+    /// after it that were unreadable and put aside: these are lost unless the log gives them again. It decides the checkpoint to go on
+    /// from, or refuses; it may be asked again when another taker was faster.
     ///
     /// # Errors
     /// What `start_from` refuses with; when the chain cannot be read or written; when it is damaged beyond what
@@ -64,17 +76,18 @@ impl Lake {
     pub fn take<E: From<StorageError>>(
         &self,
         partition: &TopicPartition,
-        mut start_from: impl FnMut(Option<Checkpoint>) -> Result<Checkpoint, E>,
+        mut start_from: impl FnMut(Option<Checkpoint>, &[LostCommits]) -> Result<Checkpoint, E>,
     ) -> Result<(Chain, Checkpoint), E> {
         self.writable()?;
         if !layout::is_usable(partition) {
             return Err(StorageError::UnusableName { name: partition.to_string() }.into());
         }
         self.store().sweep(&layout::chain_dir(partition))?;
+        let mut withdrawn = Withdrawn::new();
         for _ in 0..ROUNDS {
-            let Some((top, newest)) = self.settle_newest(partition)? else { continue };
+            let Some(Settled { top, newest, aside }) = self.settle_newest(partition, &mut withdrawn)? else { continue };
             self.forget_indicators_beyond(partition, top)?;
-            let checkpoint = start_from(newest.map(|commit| commit.checkpoint))?;
+            let checkpoint = start_from(newest, &aside)?;
             let fence = CommitNumber(top.0 + 1);
             let empty = Commit { rows: [].into(), checkpoint };
             let bytes = self.encode_entry(partition, fence, &empty)?;
@@ -90,14 +103,14 @@ impl Lake {
         Err(self.contended(partition).into())
     }
 
-    /// Reads the newest entry and makes it durable and public. Returns the highest number taken (0: none) and the newest
-    /// commit; `None` when something changed meanwhile and all is to be read again.
+    /// Reads the newest entry and makes it durable and public; `None` when something changed meanwhile and all is to be read again.
     fn settle_newest(
         &self,
         partition: &TopicPartition,
-    ) -> Result<Option<(CommitNumber, Option<Commit>)>, StorageError> {
+        withdrawn: &mut Withdrawn,
+    ) -> Result<Option<Settled>, StorageError> {
         let names = self.entry_names(partition)?;
-        let Some(newest) = self.newest_or_mend(partition, &names)? else { return Ok(None) };
+        let Some(newest) = self.newest_or_mend(partition, &names, withdrawn)? else { return Ok(None) };
         self.settle_chain(partition)?;
         if let Some((number, commit)) = &newest
             && self.publish_entry(partition, *number, commit)? == Publish::Superseded
@@ -108,7 +121,8 @@ impl Lake {
             return Ok(None);
         }
         let top = names.last().map_or(CommitNumber(0), |name| name.number());
-        Ok(Some((top, newest.map(|(_, commit)| commit))))
+        let aside = self.aside_since(partition, &names, newest.as_ref(), withdrawn)?;
+        Ok(Some(Settled { top, newest: newest.map(|(_, commit)| commit.checkpoint), aside }))
     }
 
     /// Makes the chain durable, and that its directory exists: whoever made that may have died before he could.

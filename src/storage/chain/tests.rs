@@ -112,7 +112,7 @@ fn a_refused_start_changes_nothing() {
             Refusal::Storage
         }
     }
-    let refused = lake.take(&partition(), |_| Err(Refusal::OtherLog)).err().unwrap();
+    let refused = lake.take(&partition(), |_, _| Err(Refusal::OtherLog)).err().unwrap();
     assert!(matches!(refused, Refusal::OtherLog), "not {:?}", Refusal::Storage);
     assert_eq!(lake.entries(&partition()).unwrap(), []);
 }
