@@ -11,7 +11,9 @@
 //!   listed, once in its life.
 //! - **No entry is readable**: refused, unless nothing was ever removed from the chain; then all is withdrawn and made again.
 //!
-//! Everything here can be interrupted and begins again: the entry is put aside last.
+//! Everything here can be interrupted and begins again: the entry is put aside last, when all else is durable. One that is stopped on
+//! the way and goes on when a newer owner has mended and committed does no harm: what it withdraws has a number that nobody has used
+//! since, and a saved state of the indicators that it removes is computed anew at the next start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,7 +94,8 @@ impl Lake {
                 self.store().retract(&file.path(Dataset::Bars))?;
                 self.store().retract(&file.path(Dataset::Features))?;
             }
-            self.store().remove(&layout::indicators(partition))?;
+            // for sure, or a power cut could bring them back beside an entry that is put aside
+            self.forget_indicators(partition)?;
             let (from, to) = (layout::entry(partition, *number), layout::quarantined(partition, *number));
             self.store().set_aside(&from, &to)?;
         }
