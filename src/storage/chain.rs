@@ -11,10 +11,10 @@
 //! A taker does 3 and 4 for the newest entry it finds, then commits an empty entry: whoever had prepared that number has lost
 //! it.
 
-use super::lake::ROUNDS;
+use super::lake::{ROUNDS, decode_as};
 use super::layout::{self, BarsFile, Dataset, EntryName};
 use super::mending::Withdrawn;
-use super::parquet;
+use super::parquet::{self, Unreadable};
 use super::store::{Publish, Put};
 use super::{Lake, StorageError};
 use crate::fail_points::Place;
@@ -158,12 +158,14 @@ impl Lake {
         number: CommitNumber,
         commit: &Commit,
     ) -> Result<Vec<u8>, StorageError> {
-        let unwritable = |reason: String| {
-            let path = self.store().locate(&layout::entry(partition, number));
-            StorageError::Unwritable { path, reason }
-        };
+        let unwritable = |reason| self.unwritable(partition, number, reason);
         check_rows(commit).map_err(unwritable)?;
         parquet::encode_commit(partition, number, commit, self.compression()).map_err(|e| unwritable(e.to_string()))
+    }
+
+    fn unwritable(&self, partition: &TopicPartition, number: CommitNumber, reason: String) -> StorageError {
+        let path = self.store().locate(&layout::entry(partition, number));
+        StorageError::Unwritable { path, reason }
     }
 }
 
@@ -182,7 +184,7 @@ impl Chain {
     /// interrupted one: that needs the partition taken anew.
     ///
     /// # Errors
-    /// When another owner has the partition, now and from then on, or the disk refuses.
+    /// When another owner has the partition, now and from then on; when the disk refuses, or has damaged what stands under the number.
     pub fn commit(&mut self, commit: &Commit) -> Result<Option<BarsFile>, CommitError> {
         let number = CommitNumber(self.last.0 + 1);
         if Place::CommitsOff.is_asked_for() {
@@ -192,7 +194,12 @@ impl Chain {
         let bytes = match std::mem::replace(&mut self.hold, Hold::Fenced) {
             Hold::Fenced => return Err(CommitError::Fenced),
             Hold::Begun { commit: begun, bytes } if *begun == *commit => bytes,
-            Hold::Begun { .. } => return Err(CommitError::Fenced),
+            // no owner's doing: who is asked for this has broken the rule above
+            Hold::Begun { .. } => {
+                let reason =
+                    String::from("another commit was begun under this number, and the partition not taken anew");
+                return Err(self.lake.unwritable(&self.partition, number, reason).into());
+            }
             Hold::Ready => match self.lake.encode_entry(&self.partition, number, commit) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -218,9 +225,12 @@ impl Chain {
     /// Steps 1 to 4. Each may be repeated.
     fn add(&self, number: CommitNumber, commit: &Commit, bytes: &[u8]) -> Result<(), CommitError> {
         let (store, path) = (self.lake.store(), layout::entry(&self.partition, number));
-        // an earlier attempt may have succeeded at this before it failed: the bytes carry an id of their own
-        if store.put_if_absent(&path, bytes)? == Put::Exists && store.get(&path)?.as_deref() != Some(bytes) {
-            return Err(CommitError::Fenced);
+        if store.put_if_absent(&path, bytes)? == Put::Exists {
+            let found = store.get(&path)?;
+            // an earlier attempt may have succeeded at this before it failed: the bytes carry an id of their own
+            if found.as_deref() != Some(bytes) {
+                return Err(self.lost_to(number, found.as_deref()));
+            }
         }
         if self.lake.is_taken_above(&self.partition, number)? {
             return Err(CommitError::Fenced);
@@ -229,6 +239,19 @@ impl Chain {
         match self.lake.publish_entry(&self.partition, number, commit)? {
             Publish::Done => Ok(()),
             Publish::Superseded => Err(CommitError::Fenced),
+        }
+    }
+
+    /// Why the number is not ours. Others write whole entries only, so one that cannot be read has been damaged since, and may have been
+    /// the one that an earlier attempt put there: a taking finds out and mends it.
+    fn lost_to(&self, number: CommitNumber, found: Option<&[u8]>) -> CommitError {
+        match found.map(|bytes| decode_as(bytes, &self.partition, number)) {
+            Some(Err(Unreadable::Damaged(reason))) => {
+                let path = self.lake.store().locate(&layout::entry(&self.partition, number));
+                StorageError::Damaged { path, reason }.into()
+            }
+            // of a newer program, or gone: somebody further on has let go of it
+            Some(Ok(_) | Err(Unreadable::Newer(_))) | None => CommitError::Fenced,
         }
     }
 
