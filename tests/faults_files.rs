@@ -294,17 +294,3 @@ fn a_repair_may_be_killed_at_any_moment() {
     verify(&flow, &["--against-log"], 0);
     flow.assert_lake_is_right();
 }
-
-#[test]
-fn f17_a_damaged_newest_file_keeps_no_simulation_from_starting() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let lake = dir.path().join("lake");
-    let run = || Program::new(dir.path(), &["run", "--json", "--for", "3s"]).run().summary();
-    assert!(run().bars > 4);
-    let newest = Lake::open_read_only(&lake).unwrap().files(Dataset::Bars).unwrap().pop().unwrap();
-    fs::write(&newest.path, "torn").unwrap();
-    let summary = run();
-    assert!(summary.bars > 0 && summary.late == 0, "it goes on behind what is closed: {summary:?}");
-    let repaired = Program::new(dir.path(), &["verify", "--repair", "--json"]).run();
-    assert_eq!(repaired.code, Some(0), "{}\n{}", repaired.stdout, repaired.stderr);
-}

@@ -147,7 +147,7 @@ fn f13_a_lake_that_is_begun_on_a_log_without_its_beginning_says_where_it_begins(
 fn made_from_another_log(flow: &Flow, cut: i64) {
     let identity = LakeIdentity { group: "stockstream".into(), cluster: cluster_of(flow), layout: "per_stock".into() };
     let lake = Lake::open(&flow.lake(), Compression::Zstd, Sharing::Shared, &identity).unwrap();
-    let another = |newest: Option<Checkpoint>| {
+    let another = |newest: Option<Checkpoint>, _: &[_]| {
         let newest = newest.expect("the program has made one");
         let last_record = Some(Fingerprint { offset: cut - 1, crc: 0xDEAD_BEEF });
         let cut = NextOffset(cut);

@@ -71,7 +71,7 @@ fn fill_partition(
     let partition = TopicPartition::new(&settings.kafka.topic, index);
     let rules = settings.market.rules;
     let (window, cluster) = (rules.window.span().micros(), cluster.as_str());
-    let (mut chain, mut checkpoint) = lake.take(&partition, |newest: Option<Checkpoint>| {
+    let (mut chain, mut checkpoint) = lake.take(&partition, |newest: Option<Checkpoint>, _: &[_]| {
         Ok::<_, StorageError>(newest.unwrap_or_else(|| Checkpoint::genesis(rules, cluster)))
     })?;
     let mut features = FeatureFlow::restore(lake, &partition)?;

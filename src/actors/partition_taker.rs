@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::kafka::source::{LogBounds, Start, TakeRefused};
 use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset, TopicPartition};
+use crate::market::lost_commits::LostCommits;
 use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
 
@@ -56,8 +57,17 @@ impl PartitionTaker {
     /// # Errors
     /// When the lake cannot be read or written, belongs to other rules or another log, or the log has lost what the lake needs.
     pub fn take(&self, partition: &TopicPartition, log: LogBounds) -> Result<Start, TakeRefused> {
-        let (chain, checkpoint) =
-            self.lake.take(partition, |newest| start_from(partition, newest, &self.rules, log))?;
+        let mut aside = Vec::new();
+        let (chain, checkpoint) = self.lake.take(partition, |newest, since| {
+            aside = since.to_vec();
+            start_from(partition, (newest, since), &self.rules, log)
+        })?;
+        for lost in aside.iter().filter(|lost| checkpoint.lost.contains(lost)) {
+            warn!(
+                %partition, number = %lost.last, %lost,
+                "a commit was unreadable, and the log that it was made from has ended: its bars are lost, and the lake records that"
+            );
+        }
         let needed = checkpoint.resume;
         if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.start) {
             warn!(
@@ -78,18 +88,23 @@ impl PartitionTaker {
     }
 }
 
+/// `aside`: the commits after the newest that were unreadable.
 fn start_from(
     partition: &TopicPartition,
-    newest: Option<Checkpoint>,
+    (newest, aside): (Option<Checkpoint>, &[LostCommits]),
     rules: &TakeRules,
     log: LogBounds,
 ) -> Result<Checkpoint, TakeRefused> {
     let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = &rules.log;
     let Some(newest) = newest else {
         let genesis = Checkpoint::genesis(rules.bars, cluster);
-        // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
-        let is_begun_late = matches!(rules.log, LogOfRun::Cluster { .. }) && log.start > genesis.resume;
-        return if is_begun_late { Ok(genesis.over_gap(log.start)) } else { within(partition, genesis, rules, log) };
+        return match rules.log {
+            // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
+            LogOfRun::Cluster { .. } if log.start > genesis.resume => Ok(genesis.over_gap(log.start)),
+            LogOfRun::Cluster { .. } => within(partition, genesis, rules, log),
+            // Where no checkpoint is left to name the log, it is taken for one that has ended.
+            LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
+        };
     };
     if let Some(change) = changed_rule(&newest.rules, &rules.bars) {
         return Err(TakeRefused::ForGood(format!(
@@ -98,7 +113,7 @@ fn start_from(
     }
     match &rules.log {
         _ if newest.log.cluster == *cluster => within(partition, newest, rules, log),
-        LogOfRun::Embedded { .. } => within(partition, newest.on_new_log(cluster), rules, log),
+        LogOfRun::Embedded { .. } => within(partition, newest.on_new_log(cluster).without(aside), rules, log),
         LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster

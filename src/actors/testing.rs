@@ -141,7 +141,7 @@ pub fn lake_identity() -> LakeIdentity {
 
 /// Fences whoever had the partition and goes on from the newest checkpoint.
 pub fn take(lake: &Lake, partition: &TopicPartition) -> (Chain, Checkpoint) {
-    let go_on = |newest: Option<Checkpoint>| Ok::<_, StorageError>(newest.unwrap_or_else(genesis));
+    let go_on = |newest: Option<Checkpoint>, _: &[_]| Ok::<_, StorageError>(newest.unwrap_or_else(genesis));
     lake.take(partition, go_on).unwrap()
 }
 

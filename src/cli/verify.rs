@@ -5,8 +5,9 @@
 //! - `bars`, `features`: the rows of a file, by themselves and side by side.
 //! - `history`: what the rows before a file say about it: each window once, the indicators, the count of ticks.
 //! - `identity`: whether the lake says whom it belongs to.
+//! - `losses`: what the checkpoints themselves say is lost.
 //! - `held`: which rows a file held that is damaged or gone, as another one tells.
-//! - `findings`: what was found and what helps, bounded; `report`: how it is printed.
+//! - `findings`: what was found, bounded; `remedy`: what helps; `report`: how it is printed.
 //! - `repair`: what was put right. That is done where it is found, look after look, until nothing more can be done.
 //! - `log`: the bars against those that the log gives; `coverage`: which of them it still gives whole.
 //!
@@ -24,6 +25,8 @@ mod history;
 mod identity;
 mod listing;
 mod log;
+mod losses;
+mod remedy;
 mod repair;
 mod report;
 #[cfg(test)]
@@ -106,12 +109,17 @@ fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<
         None => (Lake::open_read_only(root)?, None),
     };
     let Walked { mut report, mut findings, chains, cuts } = examine(&lake, root, progress, None)?;
+    losses::tell(root, &chains, &mut findings);
     for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
         report.tell_gaps(partition, &newest.gaps, &newest.rules);
     }
     if let Some(log) = log {
         let seen = log::Seen { lake: &lake, root, chains: &chains, cuts: &cuts, bars: report.bars };
         report.against_log = Some(log.compare(&seen, progress, &mut findings)?);
+    }
+    // one that cannot be read is a finding already
+    if lake.identity().ok().flatten().is_some_and(|identity| identity.is_embedded()) {
+        findings.are_without_log();
     }
     (report.findings, report.unlisted) = findings.into_parts();
     report.sound = report.findings.is_empty();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bar::Bar;
 use super::log_gap::LogGap;
+use super::lost_commits::LostCommits;
 use super::symbol::Symbol;
 use super::time::{EventTime, Span, WindowSize};
 
@@ -119,6 +120,9 @@ pub struct Checkpoint {
     /// What this log lost before it was read, oldest first; mostly empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<LogGap>,
+    /// What the lake itself lost and no log gives again, oldest first; mostly empty. Stays when the log begins anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostCommits>,
 }
 
 impl Checkpoint {
@@ -135,6 +139,7 @@ impl Checkpoint {
             log: LogIdentity { cluster: cluster.to_owned(), last_record: None },
             forced: Vec::new(),
             gaps: Vec::new(),
+            lost: Vec::new(),
         }
     }
 

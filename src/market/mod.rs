@@ -10,6 +10,7 @@ pub mod codec;
 pub mod faults;
 pub mod gbm;
 pub mod log_gap;
+pub mod lost_commits;
 pub mod pace;
 pub mod partition;
 pub mod retention;

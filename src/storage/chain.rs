@@ -11,13 +11,15 @@
 //! A taker does 3 and 4 for the newest entry it finds, then commits an empty entry: whoever had prepared that number has lost
 //! it.
 
-use super::lake::ROUNDS;
+use super::lake::{ROUNDS, decode_as};
 use super::layout::{self, BarsFile, Dataset, EntryName};
-use super::parquet;
+use super::mending::Withdrawn;
+use super::parquet::{self, Unreadable};
 use super::store::{Publish, Put};
 use super::{Lake, StorageError};
 use crate::fail_points::Place;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::lost_commits::LostCommits;
 
 #[cfg(test)]
 mod tests;
@@ -54,9 +56,19 @@ enum Hold {
     Fenced,
 }
 
+/// A chain as a taker finds it, when all that it can bring right is right.
+struct Settled {
+    /// The highest number taken; 0: none.
+    top: CommitNumber,
+    newest: Option<Checkpoint>,
+    /// Put aside as unreadable after the newest.
+    aside: Vec<LostCommits>,
+}
+
 impl Lake {
-    /// Takes the partition from whoever had it. `start_from` is given the newest checkpoint (`None`: no commit yet) and decides
-    /// the one to go on from, or refuses; it may be asked again when another taker was faster.
+    /// Takes the partition from whoever had it. `start_from` is given the newest checkpoint (`None`: no commit yet), and the commits
+    /// after it that were unreadable and put aside: these are lost unless the log gives them again. It decides the checkpoint to go on
+    /// from, or refuses; it may be asked again when another taker was faster.
     ///
     /// # Errors
     /// What `start_from` refuses with; when the chain cannot be read or written; when it is damaged beyond what
@@ -64,17 +76,18 @@ impl Lake {
     pub fn take<E: From<StorageError>>(
         &self,
         partition: &TopicPartition,
-        mut start_from: impl FnMut(Option<Checkpoint>) -> Result<Checkpoint, E>,
+        mut start_from: impl FnMut(Option<Checkpoint>, &[LostCommits]) -> Result<Checkpoint, E>,
     ) -> Result<(Chain, Checkpoint), E> {
         self.writable()?;
         if !layout::is_usable(partition) {
             return Err(StorageError::UnusableName { name: partition.to_string() }.into());
         }
         self.store().sweep(&layout::chain_dir(partition))?;
+        let mut withdrawn = Withdrawn::new();
         for _ in 0..ROUNDS {
-            let Some((top, newest)) = self.settle_newest(partition)? else { continue };
+            let Some(Settled { top, newest, aside }) = self.settle_newest(partition, &mut withdrawn)? else { continue };
             self.forget_indicators_beyond(partition, top)?;
-            let checkpoint = start_from(newest.map(|commit| commit.checkpoint))?;
+            let checkpoint = start_from(newest, &aside)?;
             let fence = CommitNumber(top.0 + 1);
             let empty = Commit { rows: [].into(), checkpoint };
             let bytes = self.encode_entry(partition, fence, &empty)?;
@@ -90,14 +103,14 @@ impl Lake {
         Err(self.contended(partition).into())
     }
 
-    /// Reads the newest entry and makes it durable and public. Returns the highest number taken (0: none) and the newest
-    /// commit; `None` when something changed meanwhile and all is to be read again.
+    /// Reads the newest entry and makes it durable and public; `None` when something changed meanwhile and all is to be read again.
     fn settle_newest(
         &self,
         partition: &TopicPartition,
-    ) -> Result<Option<(CommitNumber, Option<Commit>)>, StorageError> {
+        withdrawn: &mut Withdrawn,
+    ) -> Result<Option<Settled>, StorageError> {
         let names = self.entry_names(partition)?;
-        let Some(newest) = self.newest_or_mend(partition, &names)? else { return Ok(None) };
+        let Some(newest) = self.newest_or_mend(partition, &names, withdrawn)? else { return Ok(None) };
         self.settle_chain(partition)?;
         if let Some((number, commit)) = &newest
             && self.publish_entry(partition, *number, commit)? == Publish::Superseded
@@ -108,7 +121,8 @@ impl Lake {
             return Ok(None);
         }
         let top = names.last().map_or(CommitNumber(0), |name| name.number());
-        Ok(Some((top, newest.map(|(_, commit)| commit))))
+        let aside = self.aside_since(partition, &names, newest.as_ref(), withdrawn)?;
+        Ok(Some(Settled { top, newest: newest.map(|(_, commit)| commit.checkpoint), aside }))
     }
 
     /// Makes the chain durable, and that its directory exists: whoever made that may have died before he could.
@@ -144,12 +158,14 @@ impl Lake {
         number: CommitNumber,
         commit: &Commit,
     ) -> Result<Vec<u8>, StorageError> {
-        let unwritable = |reason: String| {
-            let path = self.store().locate(&layout::entry(partition, number));
-            StorageError::Unwritable { path, reason }
-        };
+        let unwritable = |reason| self.unwritable(partition, number, reason);
         check_rows(commit).map_err(unwritable)?;
         parquet::encode_commit(partition, number, commit, self.compression()).map_err(|e| unwritable(e.to_string()))
+    }
+
+    fn unwritable(&self, partition: &TopicPartition, number: CommitNumber, reason: String) -> StorageError {
+        let path = self.store().locate(&layout::entry(partition, number));
+        StorageError::Unwritable { path, reason }
     }
 }
 
@@ -168,7 +184,7 @@ impl Chain {
     /// interrupted one: that needs the partition taken anew.
     ///
     /// # Errors
-    /// When another owner has the partition, now and from then on, or the disk refuses.
+    /// When another owner has the partition, now and from then on; when the disk refuses, or has damaged what stands under the number.
     pub fn commit(&mut self, commit: &Commit) -> Result<Option<BarsFile>, CommitError> {
         let number = CommitNumber(self.last.0 + 1);
         if Place::CommitsOff.is_asked_for() {
@@ -178,7 +194,12 @@ impl Chain {
         let bytes = match std::mem::replace(&mut self.hold, Hold::Fenced) {
             Hold::Fenced => return Err(CommitError::Fenced),
             Hold::Begun { commit: begun, bytes } if *begun == *commit => bytes,
-            Hold::Begun { .. } => return Err(CommitError::Fenced),
+            // no owner's doing: who is asked for this has broken the rule above
+            Hold::Begun { .. } => {
+                let reason =
+                    String::from("another commit was begun under this number, and the partition not taken anew");
+                return Err(self.lake.unwritable(&self.partition, number, reason).into());
+            }
             Hold::Ready => match self.lake.encode_entry(&self.partition, number, commit) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -204,9 +225,12 @@ impl Chain {
     /// Steps 1 to 4. Each may be repeated.
     fn add(&self, number: CommitNumber, commit: &Commit, bytes: &[u8]) -> Result<(), CommitError> {
         let (store, path) = (self.lake.store(), layout::entry(&self.partition, number));
-        // an earlier attempt may have succeeded at this before it failed: the bytes carry an id of their own
-        if store.put_if_absent(&path, bytes)? == Put::Exists && store.get(&path)?.as_deref() != Some(bytes) {
-            return Err(CommitError::Fenced);
+        if store.put_if_absent(&path, bytes)? == Put::Exists {
+            let found = store.get(&path)?;
+            // an earlier attempt may have succeeded at this before it failed: the bytes carry an id of their own
+            if found.as_deref() != Some(bytes) {
+                return Err(self.lost_to(number, found.as_deref()));
+            }
         }
         if self.lake.is_taken_above(&self.partition, number)? {
             return Err(CommitError::Fenced);
@@ -215,6 +239,19 @@ impl Chain {
         match self.lake.publish_entry(&self.partition, number, commit)? {
             Publish::Done => Ok(()),
             Publish::Superseded => Err(CommitError::Fenced),
+        }
+    }
+
+    /// Why the number is not ours. Others write whole entries only, so one that cannot be read has been damaged since, and may have been
+    /// the one that an earlier attempt put there: a taking finds out and mends it.
+    fn lost_to(&self, number: CommitNumber, found: Option<&[u8]>) -> CommitError {
+        match found.map(|bytes| decode_as(bytes, &self.partition, number)) {
+            Some(Err(Unreadable::Damaged(reason))) => {
+                let path = self.lake.store().locate(&layout::entry(&self.partition, number));
+                StorageError::Damaged { path, reason }.into()
+            }
+            // of a newer program, or gone: somebody further on has let go of it
+            Some(Ok(_) | Err(Unreadable::Newer(_))) | None => CommitError::Fenced,
         }
     }
 

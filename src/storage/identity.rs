@@ -13,10 +13,20 @@ use super::{Lake, StorageError, parquet};
 #[serde(deny_unknown_fields)]
 pub struct LakeIdentity {
     pub group: String,
-    /// The cluster's id, or `embedded`.
+    /// The cluster's id, or [`EMBEDDED`](Self::EMBEDDED).
     pub cluster: String,
     /// How stocks are laid out over partitions.
     pub layout: String,
+}
+
+impl LakeIdentity {
+    /// What stands for the cluster's id where the broker is embedded: it is another one at every start.
+    pub const EMBEDDED: &str = "embedded";
+
+    /// Whether the lake is made from logs that end with the process that hosts them.
+    pub fn is_embedded(&self) -> bool {
+        self.cluster == Self::EMBEDDED
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,22 +3,26 @@
 //! - **The newest entry is unreadable** (a flipped bit, a torn copy). If its published file is a good copy (in a lake that was
 //!   copied they are no longer one file) the entry is restored from it. Else its published rows and their features are
 //!   withdrawn, the partition's saved indicators dropped, and the entry is put aside as `<n>.parquet.quarantined`: the entry
-//!   before it says where to go on, and the log makes the rows again under a new number. The number stays taken.
+//!   before it says where to go on, and the log makes the rows again under a new number. The number stays taken. Where the log
+//!   cannot, whoever takes the partition writes the loss into its next checkpoint.
 //! - **`bars/` holds a higher number than the chain** (somebody deleted from `state/`). The file is taken back into the chain,
 //!   for it carries its checkpoint; if it is unreadable, the partition is refused. Only the dates are listed that a later
 //!   commit can have: rows of a later commit end above the checkpoint's watermark. A partition without any entry has all dates
 //!   listed, once in its life.
 //! - **No entry is readable**: refused, unless nothing was ever removed from the chain; then all is withdrawn and made again.
 //!
-//! Everything here can be interrupted and begins again: the entry is put aside last.
+//! Everything here can be interrupted and begins again: the entry is put aside last, when all else is durable. One that is stopped on
+//! the way and goes on when a newer owner has mended and committed does no harm: what it withdraws has a number that nobody has used
+//! since, and a saved state of the indicators that it removes is computed anew at the next start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lake::{Lake, decode_as, valid};
 use super::layout::{self, BarsFile, Dataset, EntryName};
-use super::parquet::Unreadable;
+use super::parquet::{self, Unreadable};
 use super::{StorageError, store::Put};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::lost_commits::{LostBars, LostCommits};
 use crate::market::time::EventTime;
 
 #[cfg(test)]
@@ -27,12 +31,16 @@ mod tests;
 /// The newest entry of a chain, `None` when there is none at all.
 type Newest = Option<(CommitNumber, Commit)>;
 
+/// What the entries held that a taking has put aside, as far as their features told.
+pub(super) type Withdrawn = BTreeMap<CommitNumber, LostBars>;
+
 impl Lake {
     /// The newest entry; the outer `None` when something was mended or has changed, and the chain is to be read again.
     pub(super) fn newest_or_mend(
         &self,
         partition: &TopicPartition,
         names: &[EntryName],
+        withdrawn: &mut Withdrawn,
     ) -> Result<Option<Newest>, StorageError> {
         let mut damaged = Vec::new();
         for number in valid(names).into_iter().rev() {
@@ -40,7 +48,7 @@ impl Lake {
                 None => return Ok(None),
                 Some(Ok(commit)) if damaged.is_empty() => return Ok(Some(Some((number, commit)))),
                 Some(Ok(_)) => {
-                    self.mend(partition, &damaged)?;
+                    self.mend(partition, &damaged, withdrawn)?;
                     return Ok(None);
                 }
                 Some(Err(Unreadable::Damaged(reason))) => damaged.push((number, reason)),
@@ -54,7 +62,7 @@ impl Lake {
         let nothing_removed = taken.iter().copied().eq(1..=taken.len() as u64);
         if let Some((newest, reason)) = damaged.first() {
             if nothing_removed {
-                self.mend(partition, &damaged)?;
+                self.mend(partition, &damaged, withdrawn)?;
             } else if !self.restore(partition, *newest)? {
                 return Err(self.chain_lost(partition, reason));
             }
@@ -69,22 +77,66 @@ impl Lake {
     }
 
     /// Restores or puts aside unreadable entries, the newest first.
-    fn mend(&self, partition: &TopicPartition, damaged: &[(CommitNumber, String)]) -> Result<(), StorageError> {
+    fn mend(
+        &self,
+        partition: &TopicPartition,
+        damaged: &[(CommitNumber, String)],
+        withdrawn: &mut Withdrawn,
+    ) -> Result<(), StorageError> {
         for (number, reason) in damaged {
             if self.restore(partition, *number)? {
                 return Ok(());
             }
-            tracing::warn!(%partition, %number, reason, "unreadable entry put aside; its rows are made again from the log, if that still holds their ticks (an embedded broker's has ended with its process)");
+            tracing::warn!(%partition, %number, reason, "unreadable entry put aside; its rows are made again from the log, if that still holds their ticks");
             for file in self.published(partition, *number)? {
+                withdrawn.extend(self.told_by_features(&file)?.map(|bars| (*number, bars)));
                 // bars first: features are only published beside them
                 self.store().retract(&file.path(Dataset::Bars))?;
                 self.store().retract(&file.path(Dataset::Features))?;
             }
-            self.store().remove(&layout::indicators(partition))?;
+            // for sure, or a power cut could bring them back beside an entry that is put aside
+            self.forget_indicators(partition)?;
             let (from, to) = (layout::entry(partition, *number), layout::quarantined(partition, *number));
             self.store().set_aside(&from, &to)?;
         }
         Ok(())
+    }
+
+    /// The bars of a commit, as its features still tell.
+    fn told_by_features(&self, file: &BarsFile) -> Result<Option<LostBars>, StorageError> {
+        let features = self.store().get(&file.path(Dataset::Features))?;
+        let rows =
+            features.and_then(|bytes| parquet::decode_features(&bytes).ok()).map_or(Vec::new(), |file| file.rows);
+        Ok(LostBars::of(rows.into_iter().map(|row| (row.symbol, row.window_start))))
+    }
+
+    /// What was put aside since the newest commit, or since an earlier one that the newest only repeats, as that of a taker does:
+    /// then the log has not been read beyond it.
+    pub(super) fn aside_since(
+        &self,
+        partition: &TopicPartition,
+        names: &[EntryName],
+        newest: Option<&(CommitNumber, Commit)>,
+        withdrawn: &Withdrawn,
+    ) -> Result<Vec<LostCommits>, StorageError> {
+        let is_aside = |name: &EntryName| matches!(name, EntryName::Quarantined(_)).then(|| name.number());
+        let aside: Vec<CommitNumber> = names.iter().filter_map(is_aside).collect();
+        let mut since = CommitNumber(0);
+        if let (Some((number, newest)), false) = (newest, aside.is_empty()) {
+            since = *number;
+            for earlier in valid(names).into_iter().rev().filter(|earlier| earlier < number) {
+                match self.look_at_entry(partition, earlier)? {
+                    Some(Ok(commit)) if commit.checkpoint == newest.checkpoint => since = earlier,
+                    _ => break,
+                }
+            }
+        }
+        let watermark = newest.map_or(EventTime::MIN, |(_, commit)| commit.checkpoint.watermark);
+        let lost = |number: CommitNumber| {
+            let bars = withdrawn.get(&number).cloned();
+            LostCommits { first: number, last: number, watermark, bars }
+        };
+        Ok(aside.into_iter().filter(|number| *number > since).map(lost).collect())
     }
 
     /// Puts a good published copy in the place of an unreadable entry; whether there was one.

@@ -11,6 +11,7 @@ use super::{Chain, CommitError, Dataset, Lake, LakeIdentity, Sharing, StorageErr
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
+use crate::market::lost_commits::LostCommits;
 use crate::market::symbol::Symbol;
 use crate::market::time::{EventTime, MICROS_PER_DAY, Span, WindowSize};
 use crate::settings::Compression;
@@ -41,7 +42,7 @@ pub fn genesis() -> Checkpoint {
 }
 
 /// Goes on from the newest checkpoint, from the beginning where there is none.
-pub fn go_on(newest: Option<Checkpoint>) -> Result<Checkpoint, StorageError> {
+pub fn go_on(newest: Option<Checkpoint>, _: &[LostCommits]) -> Result<Checkpoint, StorageError> {
     Ok(newest.unwrap_or_else(genesis))
 }
 

@@ -9,6 +9,7 @@ use stockstream::market::checkpoint::{
     BarRules, Checkpoint, Commit, CommitNumber, Counters, Fingerprint, ForcedAdvance, NextOffset, TopicPartition,
 };
 use stockstream::market::log_gap::LogGap;
+use stockstream::market::lost_commits::{LostBars, LostCommits};
 use stockstream::market::partition::{PartitionCursor, Record};
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::{EventTime, Span, WindowSize};
@@ -105,6 +106,7 @@ fn a_reader_goes_on_from_any_checkpoint_that_it_takes() {
 fn go_on_from(checkpoint: Checkpoint) {
     let stock = Symbol::new("AAPL").expect("a good symbol");
     let from = checkpoint.resume.0;
+    assert!(checkpoint.lost.iter().all(|lost| !lost.to_string().is_empty()), "any can be told");
     for checkpoint in [checkpoint.clone().on_new_log("another"), checkpoint] {
         let mut cursor = PartitionCursor::new(checkpoint, [stock.clone()]);
         for offset in 0..3 {
@@ -165,7 +167,10 @@ fn checkpoint() -> Checkpoint {
         next_tick: Some(EventTime::from_micros(START + 1)),
         open_ticks_lost: Some(7),
     });
-    checkpoint
+    let stock = Symbol::new("AAPL").expect("a good symbol");
+    let bars = LostBars::of([(stock, EventTime::from_micros(START))]);
+    let (first, last) = (CommitNumber(16), CommitNumber(16));
+    checkpoint.without(&[LostCommits { first, last, watermark: EventTime::from_micros(START), bars }])
 }
 
 /// Not a test of anything: makes the files of the corpus that no editor can. `cargo test --test fuzz -- --ignored`

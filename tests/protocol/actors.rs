@@ -132,7 +132,7 @@ fn own_until(lake: &Lake, part: &Part, feed: &Feed, style: Style) -> Result<(), 
 
 fn take(lake: &Lake, part: &Part) -> Result<(Chain, Checkpoint), Ended> {
     let start_from =
-        |newest: Option<Checkpoint>| Ok(newest.unwrap_or_else(|| Checkpoint::genesis(crate::rules(), "log")));
+        |newest: Option<Checkpoint>, _: &[_]| Ok(newest.unwrap_or_else(|| Checkpoint::genesis(crate::rules(), "log")));
     lake.take(&part.partition, start_from).map_err(Ended::Refused)
 }
 

@@ -1,5 +1,6 @@
 //! The files behind the names, and what anybody who looks at the datasets must see at every instant: no bar twice, no bar that
-//! vanishes, none that is ahead of its chain, no torn file.
+//! vanishes, none that is ahead of its chain, no torn file. But for files that were damaged: these are passed over, and their rows may
+//! vanish once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ struct File {
     bytes: Arc<[u8]>,
     /// Its content outlives a power cut.
     synced: bool,
+    damaged: bool,
 }
 
 /// The rows of a public file.
@@ -48,6 +50,8 @@ pub struct Disk {
     /// Of each public file; decoded once.
     contents: BTreeMap<usize, Arc<Content>>,
     visible: BTreeSet<Row>,
+    /// Rows of damaged files, and whether they have vanished.
+    doomed: BTreeMap<Row, bool>,
     /// The first thing that a reader should not have seen.
     pub violation: Option<String>,
     /// Processes that have died: their temporary files may be swept.
@@ -69,6 +73,7 @@ impl Disk {
             files: Vec::new(),
             contents: BTreeMap::new(),
             visible: BTreeSet::new(),
+            doomed: BTreeMap::new(),
             violation: None,
             dead: BTreeSet::new(),
             temporaries: 0,
@@ -76,7 +81,7 @@ impl Disk {
     }
 
     pub fn create(&mut self, bytes: &[u8], synced: bool) -> Node {
-        self.files.push(File { bytes: bytes.into(), synced });
+        self.files.push(File { bytes: bytes.into(), synced, damaged: false });
         Node::File(self.files.len() - 1)
     }
 
@@ -109,6 +114,26 @@ impl Disk {
         self.look(Look::AfterAPowerCut);
     }
 
+    /// The file behind this name is torn, and so under its other names.
+    pub fn damage(&mut self, path: &str) {
+        let Some(Node::File(file)) = self.names.find(path) else { panic!("{path} is no file") };
+        let Ok(commit) = parquet::decode_commit(&self.files[file].bytes) else { panic!("{path} is no commit") };
+        for bar in commit.commit.rows.iter() {
+            let row = |dataset| (dataset, bar.symbol.clone(), bar.window_start);
+            self.doomed.extend(["bars", "features"].map(|dataset| (row(dataset), false)));
+        }
+        self.files[file] = File { bytes: b"torn".as_slice().into(), synced: true, damaged: true };
+        self.contents.remove(&file);
+    }
+
+    /// The name gets a file of its own with the same content, as in a copied lake.
+    pub fn part_from_its_other_names(&mut self, path: &str) {
+        let file = self.names.find(path).and_then(|node| self.content(node)).expect("it is a file");
+        let copy = self.create(&file, true);
+        self.names.unlink(path);
+        self.names.link(copy, path).expect("its name is free");
+    }
+
     /// Looks at the datasets as a reader.
     pub fn look(&mut self, look: Look) {
         if let Err(problem) = self.see(look) {
@@ -120,6 +145,9 @@ impl Disk {
         let mut now = BTreeSet::new();
         for dataset in [Dataset::Bars, Dataset::Features] {
             for (path, name, file) in self.public(dataset) {
+                if self.files[file].damaged {
+                    continue;
+                }
                 let content = self.content_of(dataset, file).map_err(|why| format!("{path} is torn: {why}"))?;
                 for row in content.keys() {
                     if now.contains(&row) {
@@ -132,10 +160,19 @@ impl Disk {
                 }
             }
         }
+        let gone = self.visible.difference(&now).filter(|row| self.doomed.get(*row) != Some(&false));
         if look == Look::AtEveryChange
-            && let Some(gone) = self.visible.difference(&now).next()
+            && let Some(gone) = gone.min()
         {
             return Err(format!("{} at {} vanishes before a reader's eyes from {}", gone.1, gone.2, gone.0));
+        }
+        for (row, has_vanished) in &mut self.doomed {
+            match (self.visible.contains(row), now.contains(row)) {
+                (true, false) => *has_vanished = true,
+                // what was withdrawn has come back
+                (false, true) if look == Look::AfterAPowerCut => *has_vanished = false,
+                _ => {}
+            }
         }
         self.visible = now;
         Ok(())

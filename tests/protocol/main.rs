@@ -8,6 +8,7 @@ mod core_broken;
 mod core_search;
 mod disk;
 mod disk_broken;
+mod mending;
 mod model_store;
 mod names;
 mod reader;

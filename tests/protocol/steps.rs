@@ -34,7 +34,7 @@ fn only_part(windows: i64) -> Arc<Part> {
 pub type Found = Result<u64, String>;
 
 /// A world in which a first process has committed so often and died.
-fn begun(commits: usize, windows: i64, broken: Option<StoreRule>) -> World {
+pub fn begun(commits: usize, windows: i64, broken: Option<StoreRule>) -> World {
     let world = World::new(vec![only_part(windows)], broken);
     let process = world.process();
     let mut first = world.ownership(&process, 0, Style::Eager { commits });
@@ -44,7 +44,7 @@ fn begun(commits: usize, windows: i64, broken: Option<StoreRule>) -> World {
     world
 }
 
-fn start(world: &World, style: Style) -> Ownership {
+pub fn start(world: &World, style: Style) -> Ownership {
     world.ownership(&world.process(), 0, style)
 }
 
@@ -59,7 +59,7 @@ fn subsets(unsure: usize) -> Vec<u64> {
 }
 
 /// The power is cut here, in every way.
-fn cut_in_every_way(world: &World, schedule: &str) -> Found {
+pub fn cut_in_every_way(world: &World, schedule: &str) -> Found {
     let mut cuts = 0;
     let unsure = world.disk().names.unsure();
     for survivors in subsets(unsure) {
@@ -72,7 +72,7 @@ fn cut_in_every_way(world: &World, schedule: &str) -> Found {
     Ok(cuts)
 }
 
-fn finish(world: &World, schedule: &str) -> Found {
+pub fn finish(world: &World, schedule: &str) -> Found {
     world.finish().map(|()| 1).map_err(|problem| format!("{problem}\n  after {schedule}"))
 }
 
@@ -227,7 +227,7 @@ pub fn late_engine(broken: Option<StoreRule>, stride: usize, style: fn(usize) ->
 }
 
 #[track_caller]
-fn assert_right(name: &str, found: impl FnOnce() -> Found) {
+pub fn assert_right(name: &str, found: impl FnOnce() -> Found) {
     let begun = std::time::Instant::now();
     match found() {
         Ok(schedules) => println!("{name}: {schedules} schedules in {:?}", begun.elapsed()),

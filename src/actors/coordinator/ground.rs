@@ -63,7 +63,7 @@ impl Ground {
         };
         let (lake, broker, bootstrap, log) = match kafka.mode {
             KafkaMode::Embedded => {
-                let lake = lake(Sharing::Exclusive, "embedded")?;
+                let lake = lake(Sharing::Exclusive, LakeIdentity::EMBEDDED)?;
                 let broker = EmbeddedBroker::start()?;
                 let bootstrap = broker.bootstrap_servers().to_owned();
                 let log = LogOfRun::Embedded { cluster: broker.cluster_id().to_owned() };

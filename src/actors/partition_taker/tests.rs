@@ -1,4 +1,5 @@
 use super::*;
+use crate::market::checkpoint::CommitNumber;
 use crate::market::time::{EventTime, Span, WindowSize};
 
 fn rules(lateness: i64) -> BarRules {
@@ -20,7 +21,7 @@ fn newest() -> Checkpoint {
 /// Nine ticks were read, two are open from offset 7 on; the log holds 0 to 20.
 fn start(lateness: i64, log: LogOfRun) -> Result<Checkpoint, TakeRefused> {
     let rules = TakeRules { bars: rules(lateness), log, on_gap: OnGap::Stop };
-    start_from(&TopicPartition::new("t", 0), Some(newest()), &rules, bounds(0, 20))
+    start_from(&TopicPartition::new("t", 0), (Some(newest()), &[]), &rules, bounds(0, 20))
 }
 
 fn bounds(start: i64, end: i64) -> LogBounds {
@@ -29,7 +30,7 @@ fn bounds(start: i64, end: i64) -> LogBounds {
 
 fn start_on(log: LogBounds, newest: Option<Checkpoint>, on_gap: OnGap) -> Result<Checkpoint, TakeRefused> {
     let rules = TakeRules { bars: rules(600), log: LogOfRun::Cluster { cluster: "one".into() }, on_gap };
-    start_from(&TopicPartition::new("t", 0), newest, &rules, log)
+    start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, log)
 }
 
 #[test]
@@ -108,7 +109,34 @@ fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
     let log = LogOfRun::Embedded { cluster: "two".into() };
     let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
     for newest in [None, Some(newest())] {
-        let refused = start_from(&TopicPartition::new("t", 0), newest, &rules, bounds(3, 20)).unwrap_err();
+        let refused = start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, bounds(3, 20)).unwrap_err();
         assert!(refused.to_string().contains("begins at 3"), "{refused}");
     }
+}
+
+fn aside() -> LostCommits {
+    let number = CommitNumber(4);
+    LostCommits { first: number, last: number, watermark: EventTime::from_micros(77), bars: None }
+}
+
+/// What the checkpoint says is lost, when a commit after the newest was unreadable.
+fn lost_on(newest: Option<Checkpoint>, log: LogOfRun) -> Vec<LostCommits> {
+    let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
+    start_from(&TopicPartition::new("t", 0), (newest, &[aside()]), &rules, bounds(0, 20)).unwrap().lost
+}
+
+#[test]
+fn an_unreadable_commit_whose_log_has_ended_is_recorded_as_lost_also_where_it_was_the_first() {
+    let log = LogOfRun::Embedded { cluster: "two".into() };
+    for newest in [None, Some(newest())] {
+        assert_eq!(lost_on(newest, log.clone()), [aside()]);
+    }
+}
+
+#[test]
+fn an_unreadable_commit_that_the_log_gives_again_is_not_lost() {
+    for log in [LogOfRun::Cluster { cluster: "one".into() }, LogOfRun::Embedded { cluster: "one".into() }] {
+        assert_eq!(lost_on(Some(newest()), log), []);
+    }
+    assert_eq!(lost_on(None, LogOfRun::Cluster { cluster: "one".into() }), []);
 }

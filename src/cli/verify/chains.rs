@@ -1,28 +1,22 @@
 //! The chains, as they stand when the verification begins.
 
+mod holes;
 mod indicators;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use super::Findings;
 use super::bars::check_conservation;
-use super::findings::Remedy;
 use super::held::{Held, Witness};
+use super::losses;
+use super::remedy::Remedy;
 use super::repair::Repairs;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, LogIdentity, NextOffset, TopicPartition};
 use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::{Lake, PublishedFile, StorageError};
-
-/// How often, and how long apart, a chain with holes is listed again: its owner may be letting go of entries just now.
-const LOOKS: u32 = 10;
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many entries of one hole are looked for in `bars/`: an owner keeps fewer.
-const HOLE_LIMIT: usize = 100;
 
 /// What the rest of the verification needs to know of a chain.
 #[derive(Clone, Debug)]
@@ -37,6 +31,7 @@ pub struct ChainSeen {
     pub unpublished: bool,
     /// The saved indicators: features of all files that they include are published.
     pub indicators: Option<IndicatorState>,
+    /// Without those that the newest entry tells of as lost.
     pub aside: Vec<Aside>,
 }
 
@@ -121,7 +116,8 @@ impl ChainCheck<'_> {
             }
         }
         let aside = names.iter().filter(|name| matches!(name, EntryName::Quarantined(_))).map(|name| name.number());
-        seen.aside = aside.map(|number| Aside { number, is_behind: is_behind(number, &cuts, horizon) }).collect();
+        let in_doubt = aside.filter(|number| !losses::is_lost(seen.newest.as_ref(), *number));
+        seen.aside = in_doubt.map(|number| Aside { number, is_behind: is_behind(number, &cuts, horizon) }).collect();
         Ok(seen)
     }
 
@@ -225,56 +221,10 @@ impl ChainCheck<'_> {
         }
         Ok(())
     }
-
-    /// Numbers between two that stand: somebody has removed them, for owners let go of the lowest only.
-    fn check_holes(&mut self, partition: &TopicPartition, names: &[EntryName]) -> Result<(), StorageError> {
-        for (first, last) in holes(names) {
-            let path = entry_path(self.root, partition, first);
-            let mut copies = Vec::new();
-            for number in (first.0..=last.0).take(HOLE_LIMIT) {
-                copies.extend(self.lake.good_copy(partition, CommitNumber(number))?);
-            }
-            let remedy = if copies.is_empty() { Remedy::NextCommits } else { Remedy::Repair };
-            let up_to = if first == last { String::new() } else { format!(", and so are those up to {last}") };
-            let problem = format!(
-                "is missing{up_to}: the chain holds entries below and above (bars that went with it are told where they are \
-                 missed)"
-            );
-            self.findings.of_file(&path, problem, remedy);
-            let Some(repairs) = &mut self.repairs else { continue };
-            for copy in copies {
-                self.lake.restore_entry(&copy)?;
-                repairs.did(&entry_path(self.root, partition, copy.number), "restored from its published copy");
-            }
-        }
-        Ok(())
-    }
-
-    /// The names, listed until they have no holes or the holes stay.
-    fn settled_names(&self, partition: &TopicPartition) -> Result<Vec<EntryName>, StorageError> {
-        let mut names = self.lake.chain_names(partition)?;
-        for _ in 0..LOOKS {
-            if holes(&names).is_empty() {
-                break;
-            }
-            thread::sleep(LOOK_AGAIN);
-            names = self.lake.chain_names(partition)?;
-        }
-        Ok(names)
-    }
 }
 
 /// What was done about saved indicators that cannot be used.
 pub const FORGOTTEN: &str = "removed: the next start computes it from all bars of the partition";
-
-/// First and last number of each hole. Below the first entry there is none: the chain has let go of what was there, though not of names
-/// put aside.
-fn holes(names: &[EntryName]) -> Vec<(CommitNumber, CommitNumber)> {
-    let first = names.iter().position(|name| matches!(name, EntryName::Entry(_))).unwrap_or(names.len());
-    let pairs = names[first..].windows(2).map(|pair| (pair[0].number().0, pair[1].number().0));
-    let holes = pairs.filter(|(below, above)| below + 1 < *above);
-    holes.map(|(below, above)| (CommitNumber(below + 1), CommitNumber(above - 1))).collect()
-}
 
 /// Whether the chain has gone on reading beyond an entry put aside, and has one to fall back to besides the newest.
 fn is_behind(number: CommitNumber, cuts: &[(CommitNumber, LogIdentity, NextOffset)], horizon: CommitNumber) -> bool {

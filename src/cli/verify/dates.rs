@@ -10,9 +10,10 @@ use anyhow::bail;
 
 use super::chains::{ChainSeen, published};
 use super::coverage::Cuts;
-use super::findings::{Remedy, RowFaults, Rule};
+use super::findings::{RowFaults, Rule};
 use super::held::{Held, Witness};
 use super::history::{History, Standing};
+use super::remedy::Remedy;
 use super::repair::Repairs;
 use super::{Findings, Report, bars, features, listing};
 use crate::indicators::feature_row::FeatureRow;

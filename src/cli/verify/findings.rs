@@ -7,57 +7,13 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::held::Held;
+use super::remedy::Remedy;
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::StorageError;
 
 /// How many findings are listed.
 const LIMIT: usize = 100;
-
-/// What helps against a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Remedy {
-    /// Everything needed to put it right is in the lake.
-    Repair,
-    /// The log has what is needed.
-    NextStart,
-    /// Nothing is wrong with the bars, and it goes by itself.
-    NextCommits,
-    /// It is not of the lake.
-    MoveOut,
-    /// What it held is nowhere in the lake.
-    RestoreOrReplay,
-    /// It says whom the lake belongs to, and only a person can know that.
-    RestoreIdentity,
-    /// A later version of this program wrote it.
-    NewerProgram,
-    /// The system refuses to read it.
-    CheckDisk,
-    /// The log is not the one that the lake was made from.
-    OtherLog,
-}
-
-impl Remedy {
-    /// What to do.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::Repair => "`stockstream verify --repair` puts it right",
-            Self::NextStart => "the next start of stockstream makes it again from the log, while that holds it",
-            Self::NextCommits => "nothing needs to be done: the chain lets go of it with its next commits",
-            Self::MoveOut => "move it out of the lake",
-            Self::RestoreOrReplay => "restore it from a backup; without one, replay the topic into another lake",
-            Self::RestoreIdentity => {
-                "restore it from a copy: where it is missing the next start records its own group, cluster and layout, so one on \
-                 another cluster or group would not be refused; without a copy, remove what is left of it and make that start with \
-                 those of this lake"
-            }
-            Self::NewerProgram => "use the newer program",
-            Self::CheckDisk => "look at the disk, and whether this user may read it",
-            Self::OtherLog => "connect to the cluster and topic of this lake, or begin another lake for this topic",
-        }
-    }
-}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -166,6 +122,14 @@ impl Findings {
     pub fn absorb(&mut self, part: Self) {
         part.listed.into_iter().for_each(|finding| self.add(finding));
         self.unlisted += part.unlisted;
+    }
+
+    /// The lake is of an embedded broker: nothing comes from the log again.
+    pub fn are_without_log(&mut self) {
+        for finding in &mut self.listed {
+            finding.remedy = finding.remedy.without_log();
+            finding.advice = finding.remedy.advice();
+        }
     }
 
     /// Those that are listed, and how many are not.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Findings;
 use super::chains::ChainSeen;
-use super::findings::Remedy;
+use super::remedy::Remedy;
 use crate::market::checkpoint::TopicPartition;
 use crate::storage::{Lake, layout};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Findings;
-use super::findings::Remedy;
+use super::remedy::Remedy;
 use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::repair::is_dead_temporary;
 

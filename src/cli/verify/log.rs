@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::Findings;
 use super::chains::{self, ChainSeen};
 use super::coverage::{Coverage, Cuts, coverage};
-use super::findings::Remedy;
+use super::remedy::Remedy;
 use crate::kafka::log_reader::{LogReadError, LogReader};
 use crate::kafka::topics::Topics;
 use crate::market::checkpoint::{Checkpoint, CommitNumber, NextOffset, TopicPartition};

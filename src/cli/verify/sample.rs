@@ -11,6 +11,7 @@ use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
+use crate::market::lost_commits::LostCommits;
 use crate::market::symbol::Symbol;
 use crate::market::time::{EventTime, Span, WindowSize};
 use crate::settings::Compression;
@@ -64,6 +65,25 @@ pub fn at_rest() -> TempDir {
     copy
 }
 
+/// A lake whose commit 7 of AAPL, the newest at that time, was torn; a start on a new log has recorded that, and gone on.
+pub fn set_aside_and_lost() -> TempDir {
+    let mut sample = Sample::new();
+    sample.fill(12);
+    let dir = sample.stop();
+    let entry = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet");
+    fs::write(entry, "torn").unwrap();
+    let mut sample = Sample::open(dir);
+    let on_new_log = |newest: Option<Checkpoint>, aside: &[LostCommits]| {
+        let newest = newest.expect("only the newest entry is torn");
+        Ok::<_, StorageError>(newest.on_new_log("another").without(aside))
+    };
+    let (chain, checkpoint) = sample.lake.take(&apple(), on_new_log).unwrap();
+    let indicators = IndicatorState::from_history(chain.last(), (0..10).map(|window| bar("AAPL", window)));
+    sample.owned.insert(apple(), Owned { chain, checkpoint, indicators, behind: Vec::new() });
+    sample.commit(&apple(), &["AAPL"], 12, Then::PublishFeatures);
+    sample.stop()
+}
+
 fn read_all(root: &Path, below: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
@@ -78,8 +98,11 @@ fn read_all(root: &Path, below: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 
 impl Sample {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let identity = LakeIdentity { group: "g".into(), cluster: "embedded".into(), layout: "keyed".into() };
+        Self::open(tempfile::tempdir().unwrap())
+    }
+
+    fn open(dir: TempDir) -> Self {
+        let identity = LakeIdentity { group: "g".into(), cluster: "log".into(), layout: "keyed".into() };
         let lake = Lake::open(dir.path(), Compression::Zstd, Sharing::Exclusive, &identity).unwrap();
         Self { dir, lake, owned: BTreeMap::new() }
     }
@@ -151,8 +174,9 @@ fn take(lake: &Lake, partition: &TopicPartition) -> Owned {
         lateness: Span::from_secs(600),
         max_ahead: Span::from_secs(60),
     };
-    let go_on =
-        |newest: Option<Checkpoint>| Ok::<_, StorageError>(newest.unwrap_or_else(|| Checkpoint::genesis(rules, "log")));
+    let go_on = |newest: Option<Checkpoint>, _: &[_]| {
+        Ok::<_, StorageError>(newest.unwrap_or_else(|| Checkpoint::genesis(rules, "log")))
+    };
     let (chain, checkpoint) = lake.take(partition, go_on).unwrap();
     Owned { chain, checkpoint, indicators: IndicatorState::new(), behind: Vec::new() }
 }

@@ -1,6 +1,7 @@
 //! Damage of every kind is found, and what is no damage is not.
 
 mod against_log;
+mod embedded;
 mod held;
 mod repair;
 mod running;

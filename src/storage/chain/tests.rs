@@ -112,7 +112,7 @@ fn a_refused_start_changes_nothing() {
             Refusal::Storage
         }
     }
-    let refused = lake.take(&partition(), |_| Err(Refusal::OtherLog)).err().unwrap();
+    let refused = lake.take(&partition(), |_, _| Err(Refusal::OtherLog)).err().unwrap();
     assert!(matches!(refused, Refusal::OtherLog), "not {:?}", Refusal::Storage);
     assert_eq!(lake.entries(&partition()).unwrap(), []);
 }
@@ -199,13 +199,28 @@ fn another_commit_cannot_follow_an_interrupted_one() {
         let reached = run_with_fault(dir.path(), Fault::Refusal, at, |lake| {
             let Ok((mut chain, _)) = lake.take(&partition(), go_on) else { return };
             if chain.commit(&step(0)).is_err() {
-                assert!(matches!(chain.commit(&step(1)), Err(CommitError::Fenced)));
+                let refused = chain.commit(&step(1));
+                assert!(matches!(refused, Err(CommitError::Storage(StorageError::Unwritable { .. }))), "{refused:?}");
+                assert!(matches!(chain.commit(&step(0)), Err(CommitError::Fenced)), "and it is not gone on with");
             }
         });
         if !reached {
             break;
         }
     }
+}
+
+#[test]
+fn a_damaged_entry_under_the_next_number_is_no_other_owner() {
+    let (dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    std::fs::write(entry_path(dir.path(), 2), b"torn").unwrap();
+    for _ in 0..2 {
+        let refused = chain.commit(&step(0));
+        assert!(matches!(refused, Err(CommitError::Storage(StorageError::Damaged { .. }))), "{refused:?}");
+    }
+    take(&lake).0.commit(&step(0)).unwrap();
+    assert_holds_exactly(&lake, dir.path(), 1);
 }
 
 #[test]

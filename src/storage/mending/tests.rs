@@ -2,6 +2,8 @@ use super::*;
 use crate::storage::testing::*;
 use crate::storage::{CommitError, Sharing};
 
+mod lost;
+
 #[test]
 fn a_damaged_newest_entry_is_put_aside_and_made_again() {
     for damage in [&b""[..], b"PAR1", b"PAR1 garbage PAR1"] {

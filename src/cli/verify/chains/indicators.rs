@@ -1,6 +1,6 @@
 //! The saved indicators of a partition, as far as they can be judged beside its chain alone.
 
-use super::super::findings::Remedy;
+use super::super::remedy::Remedy;
 use super::{ChainCheck, FORGOTTEN};
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::{CommitNumber, TopicPartition};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::chains::{self, Aside, ChainSeen};
-use super::super::findings::Remedy;
 use super::super::held::{Held, Witness};
 use super::super::history::{BarsLost, Sums};
+use super::super::remedy::Remedy;
 use super::super::report::Report;
 use super::{Learnt, NO_FEATURES, Walk, Walked};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::coverage::{Coverage, Cuts, coverage};
-use super::super::findings::{Findings, Remedy, RowFaults};
+use super::super::findings::{Findings, RowFaults};
 use super::super::log::{LogPass, compare_rows};
+use super::super::remedy::Remedy;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset};
 use crate::market::partition::{FORCED_KEPT, PartitionCursor, Record, Verdict};

@@ -9,7 +9,7 @@ use rstest::rstest;
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth, others, rewrite_bars, rewrite_features};
 use super::{VerifyRequest, report, report_on, request};
 use crate::cli::verify::Report;
-use crate::cli::verify::findings::Remedy;
+use crate::cli::verify::remedy::Remedy;
 use crate::settings::Compression;
 use crate::storage::Dataset::{Bars, Features};
 use crate::storage::Lake;

@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
 use super::{VerifyRequest, assert_found, problems, report, report_on, request};
-use crate::cli::verify::findings::Remedy;
+use crate::cli::verify::remedy::Remedy;
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::CommitNumber;
 use crate::settings::Compression;

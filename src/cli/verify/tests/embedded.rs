@@ -1,0 +1,71 @@
+//! A lake of the embedded broker, whose log is gone: nothing is said to come from it again, and what is lost is told for good.
+
+use std::fs;
+use std::path::Path;
+
+use indicatif::ProgressBar;
+
+use super::super::sample::{apple, at_rest, flip, nth, others, set_aside_and_lost};
+use super::{Report, VerifyRequest, report, report_on, request};
+use crate::cli::verify::remedy::Remedy;
+use crate::settings::Compression;
+use crate::storage::Dataset::Bars;
+
+fn make_embedded(dir: &Path) {
+    let identity = dir.join("state/lake.json");
+    let of_cluster = fs::read_to_string(&identity).unwrap();
+    let embedded = of_cluster.replace("\"log\"", "\"embedded\"");
+    assert_ne!(embedded, of_cluster);
+    fs::write(identity, embedded).unwrap();
+}
+
+fn repair(dir: &Path) -> Report {
+    let asked = VerifyRequest { repair: Some(Compression::Zstd), ..request(dir) };
+    report_on(&asked, &ProgressBar::hidden()).unwrap()
+}
+
+#[test]
+fn no_finding_points_to_a_log_that_has_ended() {
+    let dir = at_rest();
+    flip(&dir.path().join("state/ticks-1/000000031.parquet"));
+    flip(&nth(dir.path(), Bars, &others(), 29));
+    flip(&nth(dir.path(), Bars, &apple(), 3));
+    let remedies = |report: Report| -> Vec<Remedy> { report.findings.iter().map(|finding| finding.remedy).collect() };
+    let of_cluster = remedies(report(dir.path()));
+    assert!(of_cluster.contains(&Remedy::NextStart) && of_cluster.contains(&Remedy::RestoreOrReplay), "{of_cluster:?}");
+
+    make_embedded(dir.path());
+    let report = report(dir.path());
+    for finding in &report.findings {
+        let advice = finding.advice;
+        assert!(advice.contains("backup") && advice.contains("has ended with its process"), "{finding}");
+    }
+    let embedded = remedies(report);
+    assert_eq!(embedded.len(), of_cluster.len());
+    assert!(embedded.contains(&Remedy::RestoreBeforeStart) && embedded.contains(&Remedy::Restore), "{embedded:?}");
+}
+
+#[test]
+fn a_recorded_loss_is_a_finding_that_no_repair_and_no_deletion_ends() {
+    let dir = set_aside_and_lost();
+    make_embedded(dir.path());
+    let aside = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet.quarantined");
+    let is_told = |report: Report| {
+        assert!(!report.sound, "{report}");
+        let lost: Vec<_> = report.findings.iter().filter(|finding| finding.remedy == Remedy::Restore).collect();
+        let [finding] = lost[..] else { panic!("{report}") };
+        assert_eq!(finding.file, aside.to_str().unwrap());
+        assert_eq!(finding.stock.as_ref().map(|stock| stock.as_str()), Some("AAPL"));
+        assert!(
+            finding.problem.contains("commit 000000007 of partition stock_topic.AAPL-0 was unreadable"),
+            "{finding}"
+        );
+        assert!(finding.problem.contains("2 bars of AAPL, of windows from 2025-05-13T22:50:00"), "{finding}");
+    };
+    is_told(report(dir.path()));
+    is_told(repair(dir.path()));
+    assert!(aside.exists(), "it may be all that is left of them");
+    fs::remove_file(&aside).unwrap();
+    is_told(report(dir.path()));
+    is_told(repair(dir.path()));
+}
