@@ -156,7 +156,7 @@ fn a_file_that_is_no_file_of_ticks_is_refused() {
         (".", ["is not a file", ""]),
         ("noise", ["no tick in noise", format]),
         ("empty.csv", ["no tick in empty.csv", format]),
-        ("header.csv", ["no tick in header.csv (1 lines)", format]),
+        ("header.csv", ["no tick in header.csv (1 line)", format]),
         ("torn.gz", ["cannot read torn.gz", ""]),
     ];
     for (file, says) in cases {

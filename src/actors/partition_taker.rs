@@ -11,6 +11,7 @@ use crate::kafka::source::{LogBounds, Start, TakeRefused};
 use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset, TopicPartition};
 use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
+use crate::words::counted;
 
 /// Which log this process reads.
 #[derive(Clone, Debug)]
@@ -124,9 +125,9 @@ fn within(
         _ if resume >= log.start => Ok(checkpoint),
         OnGap::Record => Ok(checkpoint.over_gap(log.start)),
         OnGap::Stop => Err(TakeRefused::ForGood(format!(
-            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} records that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
+            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
             log.start,
-            log.start.0 - resume.0,
+            counted(log.start.0 - resume.0, "record"),
             (log.start.0 - cut.0).max(0),
             checkpoint.watermark,
         ))),

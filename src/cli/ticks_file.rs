@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use crate::actors::replay_producer::read_bounded_line;
 use crate::market::codec::{self, LineContent};
 use crate::market::symbol::Symbol;
+use crate::words::counted;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 1 << 20;
@@ -87,8 +88,9 @@ impl TicksFile {
         }
         if symbols.is_empty() {
             bail!(
-                "no tick in {} ({number} lines): each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
-                self.name.display()
+                "no tick in {} ({}): each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
+                self.name.display(),
+                counted(number, "line")
             );
         }
         Ok(symbols.into_iter().collect())
