@@ -109,11 +109,11 @@ fn another_lateness_and_another_cluster_are_refused() {
     flow.publish(&Ticks::make(&Recipe { lines: 500, ..Recipe::default() }).lines);
     flow.until_end();
     let other = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__MARKET__LATENESS", "5m").run();
-    other.refused(1, &["market.lateness = \"600s\"", "\"300s\"", "another lake directory"]);
+    other.refused(2, &["market.lateness: is \"5m\"", "\"10m\"", "another lake directory"]);
     let cluster = Cluster::start();
     PER_STOCK.iter().for_each(|topic| cluster.create_topic(topic, 1));
     let moved = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__BOOTSTRAP_SERVERS", cluster.bootstrap());
-    moved.run().refused(1, &["the lake", "cluster", "another directory"]);
+    moved.run().refused(2, &["the lake", "cluster", "another directory"]);
     flow.assert_lake_is_right();
 }
 

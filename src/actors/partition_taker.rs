@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 use crate::kafka::source::{LogBounds, Start, TakeRefused};
-use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset, TopicPartition};
+use crate::market::checkpoint::{BarRules, ChangedRule, Checkpoint, NextOffset, TopicPartition};
 use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
 use crate::words::counted;
@@ -92,9 +92,9 @@ fn start_from(
         let is_begun_late = matches!(rules.log, LogOfRun::Cluster { .. }) && log.start > genesis.resume;
         return if is_begun_late { Ok(genesis.over_gap(log.start)) } else { within(partition, genesis, rules, log) };
     };
-    if let Some(change) = changed_rule(&newest.rules, &rules.bars) {
+    if let Some(ChangedRule { key, before, now }) = rules.bars.changed_from(&newest.rules).next() {
         return Err(TakeRefused::ForGood(format!(
-            "the lake was made with {change}: bars of two kinds must not mix; set it back in the settings, or use another lake directory"
+            "the lake was made with {key} = \"{before}\", the settings say \"{now}\": bars of two kinds must not mix; set it back in the settings, or use another lake directory"
         )));
     }
     match &rules.log {
@@ -132,18 +132,6 @@ fn within(
             checkpoint.watermark,
         ))),
     }
-}
-
-fn changed_rule(lake: &BarRules, now: &BarRules) -> Option<String> {
-    let seconds = |span: crate::market::time::Span| span.as_secs_f64();
-    [
-        ("window", seconds(lake.window.span()), seconds(now.window.span())),
-        ("lateness", seconds(lake.lateness), seconds(now.lateness)),
-        ("max_ahead", seconds(lake.max_ahead), seconds(now.max_ahead)),
-    ]
-    .into_iter()
-    .find(|(_, lake, now)| lake != now)
-    .map(|(name, lake, now)| format!("market.{name} = \"{lake}s\", the settings say \"{now}s\""))
 }
 
 #[cfg(test)]

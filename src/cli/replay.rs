@@ -8,7 +8,7 @@ use super::args::{Common, ReplayArgs};
 use super::console::Console;
 use super::outcome::Outcome;
 use super::run::{End, conclude, prepare, supervise};
-use super::settings_of;
+use super::settings_for_lake;
 use super::ticks_file::TicksFile;
 use crate::actors::coordinator::{Ground, Job};
 use crate::actors::replay_producer::ReplayRate;
@@ -19,7 +19,7 @@ use crate::settings::{KafkaMode, Settings, StockSettings};
 const OF_SETTINGS: &str = "settings";
 
 pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
-    let mut settings = match settings_of(common) {
+    let mut settings = match settings_for_lake(common) {
         Ok(loaded) => loaded.settings,
         Err(outcome) => return outcome,
     };
@@ -32,13 +32,13 @@ pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
         return Outcome::Usage(reason);
     }
     settings.producer.enabled = false;
-    let begun = stocks_and_file(args, &mut settings, chosen);
+    let file = match stocks_and_file(args, &mut settings, chosen) {
+        Ok(file) => file,
+        Err(error) => return Outcome::Usage(format!("{error:#}")),
+    };
     let rate = args.rate;
-    let run = begun.and_then(|file| {
-        let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
-        supervise(settings, prepare, &console, End::default())
-    });
-    conclude(common, run)
+    let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
+    conclude(common, supervise(settings, prepare, &console, End::default()))
 }
 
 /// Which stocks to read.

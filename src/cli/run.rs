@@ -10,7 +10,7 @@ use super::args::{Common, RunArgs};
 use super::console::Console;
 use super::live_view::live_feed;
 use super::outcome::{Outcome, print};
-use super::settings_of;
+use super::settings_for_lake;
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
 };
@@ -22,7 +22,7 @@ const INTERRUPTED: i32 = 130;
 
 pub fn run(common: &Common, args: &RunArgs) -> Outcome {
     let sources = common.sources();
-    let mut settings = match settings_of(common) {
+    let mut settings = match settings_for_lake(common) {
         Ok(loaded) => loaded.settings,
         Err(outcome) => return outcome,
     };
@@ -162,7 +162,7 @@ async fn stop_at_signals(mut signals: Signals, coordinator: Addr<Coordinator>) {
 pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome {
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) => return Outcome::Failed(format!("{error:#}")),
+        Err(error) => return error.into(),
     };
     if common.json {
         match serde_json::to_string(&finished.summary) {

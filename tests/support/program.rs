@@ -184,6 +184,13 @@ impl Ended {
         summary
     }
 
+    /// It ended with this exit code, and said this on stdout.
+    #[track_caller]
+    pub fn says(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert!(self.stdout.contains(text), "{text:?} is not in: {}", self.stdout);
+    }
+
     /// It failed with this exit code, and said what is asked for, without a panic.
     #[track_caller]
     pub fn refused(&self, code: i32, says: &[&str]) {

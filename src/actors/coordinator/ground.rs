@@ -13,6 +13,7 @@ use crate::kafka::publisher::Publisher;
 use crate::kafka::topics::{Topics, TopicsError};
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaMode, Layout, Settings};
+use crate::storage::identity::EMBEDDED;
 use crate::storage::{Lake, LakeIdentity, Sharing, StorageError};
 use crate::words::counted;
 
@@ -55,17 +56,12 @@ impl Ground {
     pub fn prepare(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let kafka = &settings.kafka;
         let lake = |sharing, cluster: &str| {
-            // With another number of partitions a stock would move to another one, and get two bars a window.
-            let layout = match kafka.layout {
-                Layout::PerStock => String::from("per_stock"),
-                Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
-            };
-            let identity = LakeIdentity { group: kafka.group_id.clone(), cluster: cluster.into(), layout };
+            let identity = LakeIdentity::of(kafka, cluster);
             Lake::open(&settings.lake.dir, settings.lake.compression, sharing, &identity)
         };
         let (lake, broker, bootstrap, log) = match kafka.mode {
             KafkaMode::Embedded => {
-                let lake = lake(Sharing::Exclusive, "embedded")?;
+                let lake = lake(Sharing::Exclusive, EMBEDDED)?;
                 let broker = EmbeddedBroker::start()?;
                 let bootstrap = broker.bootstrap_servers().to_owned();
                 let log = LogOfRun::Embedded { cluster: broker.cluster_id().to_owned() };
