@@ -254,7 +254,9 @@ fn a_gzipped_file_that_ends_early_fails_and_keeps_the_lake_right() {
     std::io::Write::write_all(&mut packed, &ticks.file()).unwrap();
     let packed = packed.finish().unwrap();
     write(&dir, "torn.gz", &packed[..packed.len() / 2]);
-    run(&dir, &["replay", "torn.gz", "--symbols", "AAPL"]).refused(1, &["cannot read the file to replay after line"]);
+    let torn = run(&dir, &["replay", "torn.gz", "--symbols", "AAPL", "--json"]);
+    torn.refused(1, &["cannot read the file to replay after line"]);
+    assert_eq!(torn.summary_of_failure().complete, Some(false));
     let lake = dir.path().join("lake");
     bars(&lake);
     write(&dir, "whole.gz", &packed);
