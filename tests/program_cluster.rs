@@ -118,6 +118,23 @@ fn another_lateness_and_another_cluster_are_refused() {
 }
 
 #[test]
+fn a_file_that_the_lake_has_passed_is_not_published_into_its_topics() {
+    let flow = Flow::new(false, "");
+    let ticks = Ticks::make(&Recipe { lines: 2_000, spoiled: 0.0, ..Recipe::default() });
+    flow.publish(&ticks.lines);
+    flow.until_end();
+    let replay = |lines: &[Vec<u8>]| {
+        std::fs::write(flow.dir.path().join("ticks.csv"), lines.join(&b'\n')).unwrap();
+        flow.program(&["replay", "ticks.csv", "--symbols", "settings"]).run()
+    };
+    // Not even one of the windows that are open yet.
+    replay(&ticks.lines[..200]).refused(2, &["no tick of ticks.csv could count", "--lake", "kafka.group_id"]);
+    assert_eq!(flow.until_end().read, 0, "nothing was published");
+    // One that begins too early but goes on far enough comes to the next question, which this kind of broker does not answer.
+    replay(&ticks.lines).refused(1, &["Group list fetch error"]);
+}
+
+#[test]
 fn a_program_killed_at_any_instant_goes_on_from_its_checkpoint_without_a_wrong_bar() {
     let seed: u64 = rand::random();
     println!("seed {seed}");
