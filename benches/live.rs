@@ -94,7 +94,7 @@ impl Live {
             self.age_p99_ms.push(view.age_p99_ms);
         }
         for (field, spread) in [("median", &mut self.commit_median_ms), ("p99", &mut self.commit_p99_ms)] {
-            spread.push(field_of(&measured.stderr, "seconds from barrier to published", field)? * 1e3);
+            spread.push(field_of(&measured.stderr, "seconds that commits took", field)? * 1e3);
         }
         let read = measured.json()?["read"].as_f64().context("a summary without ticks")?;
         self.busy.push(measured.cpu_seconds / measured.wall.as_secs_f64());

@@ -50,7 +50,7 @@ struct Starts {
     until_simulated: Spread,
     /// Seconds from the start of the process until all partitions are taken, without the wait for the group.
     until_taken: Spread,
-    /// The same until the first records have come.
+    /// The same until reading has begun.
     until_read: Spread,
     /// Seconds from the assignment to the end of the process: what was open is read again, committed, its features in the lake.
     to_the_end: Spread,
@@ -95,7 +95,7 @@ fn main() -> Result<()> {
     for (name, starts) in [("empty lake", &on_empty), ("full lake", &on_year)] {
         print_row(&format!("{name}: simulating, until it asks to join the group"), &starts.until_simulated);
         print_row(&format!("{name}: until its partitions are taken, without the group's join"), &starts.until_taken);
-        print_row(&format!("{name}: until the first records have come"), &starts.until_read);
+        print_row(&format!("{name}: until reading has begun"), &starts.until_read);
         print_row(&format!("{name}: from the assignment to the end"), &starts.to_the_end);
         print_row(&format!("{name}: peak memory, MB"), &starts.peak_rss_mb);
     }
@@ -120,7 +120,7 @@ impl Starts {
         let taken = last_moment_of(&measured.stderr, "partition taken")?;
         let before_joining = joins - began;
         self.until_taken.push(before_joining + taken - assigned);
-        self.until_read.push(before_joining + moment("the first records have come")? - assigned);
+        self.until_read.push(before_joining + moment("reading has begun")? - assigned);
         self.to_the_end.push(drained - assigned);
         self.peak_rss_mb.push(measured.peak_rss_mb);
         Ok(())

@@ -36,6 +36,7 @@
 //! - [`prices`]: where a simulated stock's first price comes from.
 //! - [`supervision`]: when a partition that failed is taken again, and when the process gives up.
 //! - [`run_summary`]: what a run did, in numbers that add up.
+//! - [`words`]: numbers in sentences.
 //! - [`cli`]: the command line.
 //! - [`fail_points`]: places where a test makes it fail.
 //!
@@ -54,3 +55,4 @@ pub mod run_summary;
 pub mod settings;
 pub mod storage;
 pub mod supervision;
+pub mod words;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use statrs::statistics::{Data, Median, OrderStatistics, Statistics};
 
 use crate::market::checkpoint::Checkpoint;
+use crate::words::counted;
 
 /// Counted over the commits of a run, so that a tick counts when what became of it is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -29,7 +30,7 @@ pub struct RunSummary {
     pub restarts: u64,
     pub seconds: f64,
     pub ticks_per_second: f64,
-    /// From a barrier to the publication of its bars. Not in the JSON, whose fields are fixed.
+    /// How long commits took, from the cut of the log to bars that readers see. Not in the JSON, whose fields are fixed.
     #[serde(skip)]
     pub latency: Option<Latency>,
 }
@@ -118,7 +119,8 @@ impl RunSummary {
 
 impl fmt::Display for RunSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "read {} records in {:.1} s ({:.0} a second):", self.read, self.seconds, self.ticks_per_second)?;
+        let read = counted(self.read, "record");
+        writeln!(f, "read {read} in {:.1} s ({:.0} a second):", self.seconds, self.ticks_per_second)?;
         // A run that goes on where another stopped may close more than it leaves open.
         let open = match self.open {
             ..0 => format!("{} fewer open than at the start", -self.open),
@@ -129,10 +131,12 @@ impl fmt::Display for RunSummary {
             "  {} in bars, {open}, {} late, {} malformed, {} future, {} unknown, {} read again",
             self.in_bars, self.late, self.malformed, self.future, self.unknown, self.skipped_replayed
         )?;
-        write!(f, "committed {} bars and {} feature rows in {} commits", self.bars, self.feature_rows, self.commits)?;
+        let [bars, rows, commits] = [(self.bars, "bar"), (self.feature_rows, "feature row"), (self.commits, "commit")]
+            .map(|(count, noun)| counted(count, noun));
+        write!(f, "committed {bars} and {rows} in {commits}")?;
         if let Some(Latency { median, p99, longest }) = self.latency {
             let [median, p99, longest] = [median, p99, longest].map(|seconds| seconds * 1e3);
-            write!(f, "; barrier to published {median:.1} ms (median), {p99:.1} ms (99 %), {longest:.1} ms (longest)")?;
+            write!(f, "; a commit took {median:.1} ms (median), {p99:.1} ms (99 %), {longest:.1} ms (longest)")?;
         }
         Ok(())
     }
@@ -157,6 +161,17 @@ mod tests {
             "{median} {p99} {longest}"
         );
         assert!(latencies.seconds.len() <= Latencies::MOST_KEPT);
+    }
+
+    #[test]
+    fn a_summary_of_one_of_each_is_in_the_singular_and_in_plain_words() {
+        let latency = Some(Latency { median: 0.001, p99: 0.002, longest: 0.003 });
+        let summary =
+            RunSummary { read: 1, in_bars: 1, bars: 1, feature_rows: 1, commits: 1, latency, ..RunSummary::default() };
+        let text = summary.to_string();
+        assert!(text.starts_with("read 1 record in "), "{text}");
+        let last = "committed 1 bar and 1 feature row in 1 commit; a commit took 1.0 ms (median), 2.0 ms (99 %), 3.0 ms (longest)";
+        assert!(text.ends_with(last), "{text}");
     }
 
     #[test]

@@ -203,13 +203,13 @@ fn f20_a_second_start_on_one_lake_shares_it_or_is_refused() {
     let mut first = flow.program(&["run"]).start();
     first.until_said("partition taken", PER_STOCK.len());
     let group = flow.program(&["run"]).env("STOCKSTREAM__KAFKA__GROUP_ID", "another").run();
-    group.refused(1, &["the lake", "group", "stockstream", "another"]);
+    group.refused(2, &["the lake", "group", "stockstream", "another"]);
     let other = Cluster::start();
     PER_STOCK.iter().for_each(|topic| other.create_topic(topic, 1));
     let cluster = flow.program(&["run"]).env("STOCKSTREAM__KAFKA__BOOTSTRAP_SERVERS", other.bootstrap()).run();
-    cluster.refused(1, &["the lake", "cluster", "another directory"]);
+    cluster.refused(2, &["the lake", "cluster", "another directory"]);
     let embedded = flow.program(&["run"]).env("STOCKSTREAM__KAFKA__MODE", "embedded").run();
-    embedded.refused(1, &["the lake", "is in use by"]);
+    embedded.refused(2, &["the lake", "cluster", "`embedded`"]);
     let mut both = [first, flow.program(&["run"]).start()];
     until_shared(&mut both, PER_STOCK.len());
     both.iter().for_each(|member| member.signal(Signal::INT));

@@ -269,7 +269,7 @@ fn the_ends_of_the_calendar_are_bars_or_counted() {
     let future = ["9999-12-31T23:59:59.999999Z,AAPL,6", "2262-04-11T23:47:17Z,AAPL,7"].map(String::from);
     let malformed = ["0000-12-31T23:59:59Z,AAPL,8", "1900-02-29T00:00:00Z,AAPL,9", "-1,AAPL,9"].map(String::from);
     let replayed = Replayed::of(&[&good[..2], &future, &malformed, &good[2..]].concat());
-    let summary = replayed.summary;
+    let summary = &replayed.summary;
     assert_eq!((summary.in_bars, summary.future, summary.malformed, summary.late), (5, 2, 3, 0));
     let starts: Vec<_> = replayed.right_bars(&good).iter().map(|bar| bar.window_start.to_string()).collect();
     let wanted = ["0001-01-01T00:00", "1899-12-31T23:55", "1969-12-31T23:55", "1970-01-01T00:00", "2000-02-29T12:00"];

@@ -127,9 +127,9 @@ fn a_replay_is_refused_while_others_read_in_its_group() {
     let dir = with_settings(&(settings + "[producer]\nspeed = 10\n"));
     let mut running = Program::new(dir.path(), &["run", "--settings", "kafka.toml", "--json"]).start();
     running.until_said("partition taken", 4);
-    std::fs::write(dir.path().join("ticks.csv"), "2025-05-14 15:30:00,AAPL,1\n").unwrap();
+    std::fs::write(dir.path().join("ticks.csv"), "2099-05-14 15:30:00,AAPL,1\n").unwrap();
     let refused = Program::new(dir.path(), &["replay", "ticks.csv", "--settings", "kafka.toml"]).run();
-    refused.refused(1, &["has 1 other members", "kafka.group_id"]);
+    refused.refused(1, &["has 1 other member,", "kafka.group_id"]);
     running.signal(Signal::TERM);
     running.end().summary();
 }

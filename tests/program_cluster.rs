@@ -109,12 +109,29 @@ fn another_lateness_and_another_cluster_are_refused() {
     flow.publish(&Ticks::make(&Recipe { lines: 500, ..Recipe::default() }).lines);
     flow.until_end();
     let other = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__MARKET__LATENESS", "5m").run();
-    other.refused(1, &["market.lateness = \"600s\"", "\"300s\"", "another lake directory"]);
+    other.refused(2, &["market.lateness: is \"5m\"", "\"10m\"", "another lake directory"]);
     let cluster = Cluster::start();
     PER_STOCK.iter().for_each(|topic| cluster.create_topic(topic, 1));
     let moved = flow.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__BOOTSTRAP_SERVERS", cluster.bootstrap());
-    moved.run().refused(1, &["the lake", "cluster", "another directory"]);
+    moved.run().refused(2, &["the lake", "cluster", "another directory"]);
     flow.assert_lake_is_right();
+}
+
+#[test]
+fn a_file_that_the_lake_has_passed_is_not_published_into_its_topics() {
+    let flow = Flow::new(false, "");
+    let ticks = Ticks::make(&Recipe { lines: 2_000, spoiled: 0.0, ..Recipe::default() });
+    flow.publish(&ticks.lines);
+    flow.until_end();
+    let replay = |lines: &[Vec<u8>]| {
+        std::fs::write(flow.dir.path().join("ticks.csv"), lines.join(&b'\n')).unwrap();
+        flow.program(&["replay", "ticks.csv", "--symbols", "settings"]).run()
+    };
+    // Not even one of the windows that are open yet.
+    replay(&ticks.lines[..200]).refused(2, &["no tick of ticks.csv could count", "--lake", "kafka.group_id"]);
+    assert_eq!(flow.until_end().read, 0, "nothing was published");
+    // One that begins too early but goes on far enough comes to the next question, which this kind of broker does not answer.
+    replay(&ticks.lines).refused(1, &["Group list fetch error"]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use rstest::rstest;
 use rustix::process::Signal;
@@ -51,22 +52,55 @@ fn a_killed_process_does_not_keep_its_lake() {
 }
 
 #[test]
-fn a_lake_made_with_other_settings_is_refused_with_both_values() {
+fn settings_that_the_lake_was_not_made_with_are_refused_by_their_keys_before_anything_is_begun() {
     let dir = TempDir::new().unwrap();
     write(&dir, "ticks.csv", TICK);
     run(&dir, &["replay", "ticks.csv", "--json"]).summary();
-    let other = |name: &str, value: &str| {
-        let started = Instant::now();
-        let ended = Program::new(dir.path(), &["replay", "ticks.csv"]).env(name, value).run();
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-        ended
-    };
-    other("STOCKSTREAM__KAFKA__LAYOUT", "keyed")
-        .refused(1, &["layout `per_stock`", "`keyed, 8 partitions`", "another directory"]);
-    other("STOCKSTREAM__KAFKA__GROUP_ID", "mine").refused(1, &["group `stockstream`", "`mine`", "another directory"]);
-    other("STOCKSTREAM__MARKET__LATENESS", "1m").refused(1, &["market.lateness = \"600s\"", "\"60s\"", "another lake"]);
-    other("STOCKSTREAM__MARKET__WINDOW", "1m").refused(1, &["market.window = \"300s\"", "\"60s\"", "another lake"]);
-    assert_eq!(bars(&dir.path().join("lake")).len(), 1);
+    let lake = dir.path().join("lake");
+    let before = modified(&lake);
+    let cases: [(&str, &str, &[&str]); 6] = [
+        ("MARKET__WINDOW", "1m", &["market.window: is \"1m\"", "made with \"5m\"", "another lake directory"]),
+        ("MARKET__LATENESS", "90s", &["market.lateness: is \"1m 30s\"", "made with \"10m\"", "another lake directory"]),
+        ("MARKET__MAX_AHEAD", "2m", &["market.max_ahead: is \"2m\"", "made with \"1m\"", "another lake directory"]),
+        (
+            "KAFKA__LAYOUT",
+            "keyed",
+            &["kafka.layout", "layout `per_stock`", "`keyed, 8 partitions`", "another directory"],
+        ),
+        ("KAFKA__GROUP_ID", "mine", &["kafka.group_id", "group `stockstream`", "`mine`", "another directory"]),
+        ("KAFKA__MODE", "cluster", &["kafka.mode", "cluster `embedded`", "`localhost:9092`", "another directory"]),
+    ];
+    for (name, value, says) in cases {
+        let variable = format!("STOCKSTREAM__{name}");
+        let says = [says, &[&variable, "1 problem in the settings"]].concat();
+        for command in [["run"].as_slice(), &["replay", "ticks.csv"], &["check"]] {
+            let ended = Program::new(dir.path(), &[command, &["--json"]].concat()).env(&variable, value).run();
+            ended.refused(2, &says);
+            match command {
+                // the problems, for machines
+                ["check"] => assert!(ended.stdout.contains(&format!("\"origin\":\"{variable}\"")), "{}", ended.stdout),
+                _ => assert_eq!(ended.stdout, "", "no summary of what was not begun"),
+            }
+        }
+    }
+    assert_eq!(modified(&lake), before, "nothing was written");
+    // Who only reads does not mind.
+    for command in ["show", "verify"] {
+        let ended = Program::new(dir.path(), &[command]).env("STOCKSTREAM__MARKET__WINDOW", "1m").run();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    run(&dir, &["check"]).says(0, "market.window");
+}
+
+/// Every file and directory, with the time of its last change.
+fn modified(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = vec![(dir.to_owned(), dir.metadata().unwrap().modified().unwrap())];
+    if dir.is_dir() {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        found.extend(entries.flat_map(|path| modified(&path)));
+    }
+    found.sort();
+    found
 }
 
 #[rstest]
@@ -77,8 +111,44 @@ fn a_lake_that_cannot_be_made_is_refused(#[case] lake: &str, #[case] says: &[&st
     let dir = TempDir::new().unwrap();
     write(&dir, "a-file", "");
     write(&dir, "ticks.csv", TICK);
-    run(&dir, &["--lake", lake, "--for", "1s"]).refused(1, says);
-    run(&dir, &["replay", "ticks.csv", "--lake", lake]).refused(1, says);
+    run(&dir, &["--lake", lake, "--for", "1s"]).refused(2, says);
+    run(&dir, &["replay", "ticks.csv", "--lake", lake]).refused(2, says);
+}
+
+#[rstest]
+#[case("a-file", &["a-file is not a directory", "--lake"])]
+#[case("a-file/lake", &["a-file/lake", "a part of the path is a file", "--lake"])]
+fn every_command_refuses_a_path_that_can_be_no_lake(#[case] lake: &str, #[case] says: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "a-file", "");
+    let repair: &[&str] = &["verify", "--repair"];
+    for command in [["check"].as_slice(), &["show"], &["verify"], repair] {
+        run(&dir, &[command, &["--lake", lake]].concat()).refused(2, says);
+    }
+}
+
+#[test]
+fn a_lake_that_is_not_there_is_made_or_is_no_lake_to_read() {
+    let dir = TempDir::new().unwrap();
+    for command in [["show"].as_slice(), &["verify"], &["verify", "--repair"]] {
+        run(&dir, &[command, &["--lake", "none"]].concat()).refused(2, &["none is no lake", "--lake"]);
+    }
+    run(&dir, &["check", "--lake", "none"]).says(0, "lake.dir");
+    assert!(!dir.path().join("none").exists(), "who reads makes nothing");
+}
+
+#[rstest]
+#[case(&["run"])]
+#[case(&["replay", "ticks.csv"])]
+#[case(&["check"])]
+#[case(&["show"])]
+#[case(&["verify"])]
+fn a_settings_file_that_is_not_there_or_is_none_is_refused_by_every_command(#[case] command: &[&str]) {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "ticks.csv", TICK);
+    for file in ["none.toml", "."] {
+        run(&dir, &[command, &["--settings", file]].concat()).refused(2, &[file, "problem"]);
+    }
 }
 
 #[test]
@@ -156,11 +226,11 @@ fn a_file_that_is_no_file_of_ticks_is_refused() {
         (".", ["is not a file", ""]),
         ("noise", ["no tick in noise", format]),
         ("empty.csv", ["no tick in empty.csv", format]),
-        ("header.csv", ["no tick in header.csv (1 lines)", format]),
+        ("header.csv", ["no tick in header.csv (1 line)", format]),
         ("torn.gz", ["cannot read torn.gz", ""]),
     ];
     for (file, says) in cases {
-        run(&dir, &["replay", file]).refused(1, &says);
+        run(&dir, &["replay", file]).refused(2, &says);
     }
     assert!(!dir.path().join("lake").exists(), "nothing was begun");
 }
@@ -184,7 +254,9 @@ fn a_gzipped_file_that_ends_early_fails_and_keeps_the_lake_right() {
     std::io::Write::write_all(&mut packed, &ticks.file()).unwrap();
     let packed = packed.finish().unwrap();
     write(&dir, "torn.gz", &packed[..packed.len() / 2]);
-    run(&dir, &["replay", "torn.gz", "--symbols", "AAPL"]).refused(1, &["cannot read the file to replay after line"]);
+    let torn = run(&dir, &["replay", "torn.gz", "--symbols", "AAPL", "--json"]);
+    torn.refused(1, &["cannot read the file to replay after line"]);
+    assert_eq!(torn.summary_of_failure().complete, Some(false));
     let lake = dir.path().join("lake");
     bars(&lake);
     write(&dir, "whole.gz", &packed);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rustix::process::Signal;
 use support::lake::{assert_same, bars};
 use support::oracle::Counts;
 use support::program::{Program, Summary};
@@ -14,6 +15,7 @@ use support::replays::{Replays, default_facts};
 use support::ticks::{Recipe, START, STOCKS, Ticks};
 use tempfile::TempDir;
 
+const TICK: &str = "2025-05-14 15:30:00,AAPL,211.45";
 const SYMBOLS: &str = "AAPL,BRK.B,EURUSD=X,GSPC_5^";
 
 #[track_caller]
@@ -133,6 +135,58 @@ fn later_files_go_on_and_what_the_lake_has_passed_is_late() {
     let counts = oracle.replay(&stale);
     assert_eq!((counts.read, counts.late), (1, 1));
     assert_counts(&replay(dir.path(), &stale[0], &arguments), &counts);
+}
+
+#[test]
+fn malformed_lines_are_told_with_number_and_reason_and_beyond_ten_counted() {
+    let dir = TempDir::new().unwrap();
+    let file = format!("timestamp,symbol,price\n\n{TICK}\n2025-05-14 15:30:01,AAPL,0\n{}\n", "broken\n".repeat(11));
+    std::fs::write(dir.path().join("ticks.csv"), file).unwrap();
+    let summary = Program::new(dir.path(), &["replay", "ticks.csv", "--json"]).run().summary();
+    assert_eq!((summary.published, summary.skipped, summary.complete), (Some(13), Some(3), Some(true)));
+    assert_eq!((summary.malformed, summary.malformed_lines.len()), (12, 10));
+    assert_eq!(summary.malformed_lines_unlisted, Some(2));
+    let (first, second) = (&summary.malformed_lines[0], &summary.malformed_lines[1]);
+    assert_eq!((first.line, first.reason.as_str()), (4, "the price is not a finite number above 0"));
+    assert_eq!((second.line, second.reason.as_str()), (5, "not `timestamp,symbol,price[,volume]`"));
+
+    let text = Program::new(dir.path(), &["replay", "ticks.csv", "--lake", "another"]).run();
+    text.says(
+        0,
+        "published 13 lines, skipped 3 (header, empty)\n  line 4 is malformed: the price is not a finite number",
+    );
+    text.says(0, "  ... and 2 more malformed lines\nread 13 records in ");
+    text.says(0, "committed 1 bar and 1 feature row in ");
+}
+
+#[test]
+fn an_interrupted_replay_drains_and_says_that_it_is_not_whole() {
+    let dir = TempDir::new().unwrap();
+    let lines: Vec<String> = (0..100).map(|minute| format!("{},AAPL,1", 1_747_173_600 + 60 * minute)).collect();
+    std::fs::write(dir.path().join("ticks.csv"), lines.join("\n")).unwrap();
+    for arguments in [["--json"].as_slice(), &[]] {
+        // a minute a second
+        let arguments = [&["replay", "ticks.csv", "--rate", "60"], arguments].concat();
+        let mut running = Program::new(dir.path(), &arguments).start();
+        running.until_said("reading has begun", 1);
+        running.signal(Signal::INT);
+        let ended = running.end();
+        if arguments.contains(&"--json") {
+            let summary = ended.summary();
+            assert_eq!((summary.complete, summary.published), (Some(false), Some(summary.read)));
+            assert!((1..50).contains(&summary.read), "{summary:?}");
+        } else {
+            ended.says(0, "NOT COMPLETE: the end of the file was not reached");
+        }
+    }
+}
+
+#[test]
+fn a_replay_of_nothing_says_so() {
+    let dir = TempDir::new().unwrap();
+    let summary = replay(dir.path(), b"", &["--symbols", "AAPL"]);
+    assert_eq!((summary.published, summary.complete, summary.read), (Some(0), Some(true), 0));
+    assert_eq!(summary.malformed_lines_unlisted, Some(0));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Contest {
         let assigned = moment("assigned by the group")?;
         self.system.push(self.ticks, moment("stopping")? - assigned, measured.cpu_seconds, measured.peak_rss_mb);
         self.system_to_the_end.push(self.ticks as f64 / 1e6 / (moment("drained")? - assigned));
-        self.commit_p99.push(field_of(&measured.stderr, "seconds from barrier to published", "p99")?);
+        self.commit_p99.push(field_of(&measured.stderr, "seconds that commits took", "p99")?);
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Contest {
             "ticks a second, stockstream / without commits",
             &self.system.million_ticks_per_second.over(uncommitted),
         );
-        print_row("barrier to published, ms, 99 %", &self.commit_p99.times(1e3));
+        print_row("commit, ms, 99 %", &self.commit_p99.times(1e3));
         print_row("CPU seconds, stockstream / poll loop", &cpu);
         print_row("poll: ns a message, CPU of the polling thread", &self.poll_nanos);
         print_row("core: ns a tick, CPU", &self.core_nanos);

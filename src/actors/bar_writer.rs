@@ -192,7 +192,7 @@ impl Handler<ReportSummary> for BarWriter {
     fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
         let latency = self.latencies.summary();
         if let Some(Latency { median, p99, longest }) = latency {
-            info!(median, p99, longest, "seconds from barrier to published");
+            info!(median, p99, longest, "seconds that commits took");
         }
         MessageResult(RunSummary { latency, ..self.summary })
     }

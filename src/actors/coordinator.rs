@@ -23,13 +23,11 @@ use super::replay_producer::{ReplayOutputs, ReplayProducer, ReplayRate};
 use crate::kafka::publisher::Publish;
 use crate::kafka::route::{Router, partition_of};
 use crate::market::symbol::Symbol;
-use crate::messages::lifecycle::{
-    DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil, ReplayPublished, ReplayedFile, StopProducing,
-};
+use crate::messages::lifecycle::{DrainStream, Drained, OpenWindows, PipelineFailed, ReadUntil};
 use crate::messages::live::ShowStocks;
 use crate::messages::ownership::RestartPartition;
+use crate::messages::replay::ReplayPublished;
 use crate::messages::stocks::FollowStocks;
-use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings};
 
 pub use ground::{Ground, StartError};
@@ -38,7 +36,7 @@ pub use job::{Finished, Job, run_job};
 use producers::Producers;
 pub use reload::{Reload, SettingsFilesChanged};
 pub use start_points::StartPoint;
-use stopping::flush;
+use stopping::{AFTER_FAILURE, flush, stop_replay};
 pub use turn::{Turn, first_turn};
 use wiring::{Pipeline, spawn_pipeline};
 
@@ -61,7 +59,6 @@ pub struct Coordinator {
     /// Running, while it is this process's turn.
     producers: Option<Producers>,
     replay: Option<Addr<ReplayProducer>>,
-    replayed: Option<ReplayedFile>,
     stage: Stage,
     drained: (Option<oneshot::Sender<()>>, Option<oneshot::Receiver<()>>),
     finish: Option<oneshot::Sender<Ending>>,
@@ -167,22 +164,24 @@ impl Coordinator {
             if let Some(stopping) = stopping {
                 stopping.wait().await;
             }
-            if let Some(replay) = replay {
-                // It may have ended by itself.
-                let _gone = replay.send(StopProducing).await;
-            }
+            let replayed = match replay {
+                Some(replay) => stop_replay(replay, within).await,
+                None => None,
+            };
             turn.hand_over(flush(ground, within).await);
-            stages.stop(drain, drained, within).await
+            (replayed, stages.stop(drain, drained, within).await)
         };
-        ctx.spawn(stop.into_actor(self).map(|outcome, coordinator, _| match outcome {
-            Ok(summary) => coordinator.finish(summary, None),
-            Err((summary, reason)) => coordinator.finish(summary, Some(reason)),
+        ctx.spawn(stop.into_actor(self).map(|(replayed, outcome), coordinator, _| {
+            let (summary, failure) = match outcome {
+                Ok(summary) => (summary, None),
+                Err((summary, reason)) => (summary, Some(reason)),
+            };
+            coordinator.finish(Finished { summary, replayed, failure });
         }));
     }
 
-    fn finish(&mut self, summary: RunSummary, failure: Option<String>) {
+    fn finish(&mut self, finished: Finished) {
         if let Some(finish) = self.finish.take() {
-            let finished = Finished { summary, replayed: self.replayed, failure };
             // The receiver is only gone if the process ends anyway.
             let _ending = finish.send((finished, self.pipeline.take()));
         }
@@ -212,7 +211,7 @@ impl Actor for Coordinator {
             Ok(()) => {
                 ctx.run_interval(HEARTBEAT, |coordinator, ctx| coordinator.look(ctx));
             }
-            Err(error) => self.finish(RunSummary::default(), Some(error.to_string())),
+            Err(error) => self.finish(Finished::failed(error.to_string())),
         }
     }
 }
@@ -230,10 +229,7 @@ impl Handler<ReplayPublished> for Coordinator {
 
     fn handle(&mut self, ReplayPublished(outcome): ReplayPublished, ctx: &mut Self::Context) {
         match outcome {
-            Ok(file) => {
-                self.replayed = Some(file);
-                self.stop(Some(self.last_drain()), ctx);
-            }
+            Ok(()) => self.stop(Some(self.last_drain()), ctx),
             Err(reason) => ctx.notify(PipelineFailed(reason)),
         }
     }
@@ -269,9 +265,17 @@ impl Handler<PipelineFailed> for Coordinator {
             return;
         }
         error!(reason, "cannot go on");
-        let Some(pipeline) = &self.pipeline else { return self.finish(RunSummary::default(), Some(reason)) };
-        let stages = pipeline.stages.clone();
-        let summary = async move { stages.summary().await };
-        ctx.spawn(summary.into_actor(self).map(|summary, coordinator, _| coordinator.finish(summary, Some(reason))));
+        let Some(pipeline) = &self.pipeline else { return self.finish(Finished::failed(reason)) };
+        let (stages, replay) = (pipeline.stages.clone(), self.replay.clone());
+        let last = async move {
+            let replayed = match replay {
+                Some(replay) => stop_replay(replay, AFTER_FAILURE).await,
+                None => None,
+            };
+            (replayed, stages.summary().await)
+        };
+        ctx.spawn(last.into_actor(self).map(|(replayed, summary), coordinator, _| {
+            coordinator.finish(Finished { summary, replayed, failure: Some(reason) });
+        }));
     }
 }

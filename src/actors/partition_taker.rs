@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 use crate::kafka::source::{LogBounds, Start, TakeRefused};
-use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset, TopicPartition};
+use crate::market::checkpoint::{BarRules, ChangedRule, Checkpoint, NextOffset, TopicPartition};
 use crate::market::lost_commits::LostCommits;
 use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
+use crate::words::counted;
 
 /// Which log this process reads.
 #[derive(Clone, Debug)]
@@ -106,9 +107,9 @@ fn start_from(
             LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
         };
     };
-    if let Some(change) = changed_rule(&newest.rules, &rules.bars) {
+    if let Some(ChangedRule { key, before, now }) = rules.bars.changed_from(&newest.rules).next() {
         return Err(TakeRefused::ForGood(format!(
-            "the lake was made with {change}: bars of two kinds must not mix; set it back in the settings, or use another lake directory"
+            "the lake was made with {key} = \"{before}\", the settings say \"{now}\": bars of two kinds must not mix; set it back in the settings, or use another lake directory"
         )));
     }
     match &rules.log {
@@ -139,25 +140,13 @@ fn within(
         _ if resume >= log.start => Ok(checkpoint),
         OnGap::Record => Ok(checkpoint.over_gap(log.start)),
         OnGap::Stop => Err(TakeRefused::ForGood(format!(
-            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} records that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
+            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
             log.start,
-            log.start.0 - resume.0,
+            counted(log.start.0 - resume.0, "record"),
             (log.start.0 - cut.0).max(0),
             checkpoint.watermark,
         ))),
     }
-}
-
-fn changed_rule(lake: &BarRules, now: &BarRules) -> Option<String> {
-    let seconds = |span: crate::market::time::Span| span.as_secs_f64();
-    [
-        ("window", seconds(lake.window.span()), seconds(now.window.span())),
-        ("lateness", seconds(lake.lateness), seconds(now.lateness)),
-        ("max_ahead", seconds(lake.max_ahead), seconds(now.max_ahead)),
-    ]
-    .into_iter()
-    .find(|(_, lake, now)| lake != now)
-    .map(|(name, lake, now)| format!("market.{name} = \"{lake}s\", the settings say \"{now}s\""))
 }
 
 #[cfg(test)]

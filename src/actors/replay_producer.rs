@@ -1,6 +1,7 @@
 //! Publishes a file of ticks, line by line in file order, as the simulated producers do.
 //!
-//! Lines go out as they stand, also broken ones: what is wrong with a tick is the consumer's to say and count. Has an arbiter of its
+//! Lines go out as they stand, also broken ones: what is wrong with a tick is the consumer's to count. But only here it is known in which
+//! line it stands, so broken ones are listed too. Has an arbiter of its
 //! own, for it reads a file and waits for the broker.
 
 mod bounded_line;
@@ -18,7 +19,8 @@ use crate::kafka::publisher::{Outgoing, PublishRefused};
 use crate::kafka::route::Router;
 use crate::market::codec::{self, LineContent};
 use crate::market::time::EventTime;
-use crate::messages::lifecycle::{PipelineFailed, ReplayPublished, ReplayedFile, StopProducing};
+use crate::messages::lifecycle::PipelineFailed;
+use crate::messages::replay::{MalformedLine, ReplayPublished, ReplayedFile, StopReplay};
 
 pub use bounded_line::read_bounded_line;
 
@@ -97,6 +99,9 @@ impl ReplayProducer {
                 return Ok(After::Pause(OFFER_AGAIN));
             }
             self.file.published += 1;
+            if let Err(reason) = codec::decode(&line) {
+                self.file.add_malformed(MalformedLine { line: self.number, reason });
+            }
         }
         Ok(After::GoOn)
     }
@@ -139,7 +144,8 @@ impl ReplayProducer {
     fn end(&mut self) {
         self.stopped = true;
         info!(published = self.file.published, skipped = self.file.skipped, "the file is published");
-        let outcome = (self.outputs.flush)().map(|()| self.file);
+        let outcome = (self.outputs.flush)();
+        self.file.complete = outcome.is_ok();
         self.outputs.done.do_send(ReplayPublished(outcome));
     }
 }
@@ -176,15 +182,15 @@ impl Handler<PublishLines> for ReplayProducer {
     }
 }
 
-impl Handler<StopProducing> for ReplayProducer {
-    type Result = MessageResult<StopProducing>;
+impl Handler<StopReplay> for ReplayProducer {
+    type Result = MessageResult<StopReplay>;
 
-    fn handle(&mut self, _: StopProducing, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: StopReplay, _: &mut Self::Context) -> Self::Result {
         if !self.stopped {
             warn!(published = self.file.published, "stopped before the end of the file");
         }
         self.stopped = true;
-        MessageResult(None)
+        MessageResult(self.file.clone())
     }
 }
 

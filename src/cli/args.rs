@@ -13,8 +13,8 @@ use crate::settings::{Override, Sources};
 /// Without a command: `run`. Without settings: four stocks with simulated prices, a broker inside the process, the lake in ./lake.
 /// Results go to stdout, logs and the live view to stderr.
 ///
-/// Exit codes: 0 done (also after Ctrl-C with a clean drain), 1 failed while running, 2 wrong usage or settings, 3 `verify` found
-/// something wrong, 130 ended by a second signal.
+/// Exit codes: 0 done (also after Ctrl-C with a clean drain), 1 failed while running, 2 wrong usage or settings or a path that cannot
+/// be used, 3 `verify` found something wrong, 130 ended by a second signal.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, max_term_width = 100)]
 pub struct Args {
@@ -36,7 +36,7 @@ pub enum Command {
     Run(RunArgs),
     /// Send a file of ticks through Kafka and the whole flow, close all windows, and stop
     Replay(ReplayArgs),
-    /// Validate the settings, and print each value and where it comes from
+    /// Validate the settings, also against the lake if there is one, and print each value and where it comes from
     Check,
     /// Print the newest bars and features of the lake as a table
     Show(ShowArgs),

@@ -1,12 +1,13 @@
-//! `stockstream check`: are the settings right, and where does each value come from.
+//! `stockstream check`: are the settings right, do they fit the lake, and where does each value come from.
 
 use super::args::Common;
+use super::made_with::refuse_other_lake;
 use super::outcome::{Outcome, print};
 use super::refuse_bad_properties;
 use crate::settings::load;
 
 pub fn check(common: &Common) -> Outcome {
-    match load(&common.sources()) {
+    match load(&common.sources()).and_then(|loaded| refuse_other_lake(&loaded).map(|()| loaded)) {
         Ok(loaded) => {
             if let Err(outcome) = refuse_bad_properties(&loaded) {
                 return outcome;

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::MultiProgress;
+use rustix::termios::tcgetwinsize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,6 +25,14 @@ impl Console {
     /// Whether lines can be redrawn in place.
     pub fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Columns of the terminal at this moment. Where there is none nothing needs to fit.
+    pub fn width(&self) -> usize {
+        match tcgetwinsize(io::stderr()) {
+            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+            _ => usize::MAX,
+        }
     }
 
     pub fn bars(&self) -> &MultiProgress {

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod console;
 mod live_view;
+mod made_with;
 mod outcome;
 mod replay;
 mod run;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command, Common, ShowArgs, VerifyArgs};
+use made_with::refuse_other_lake;
 use outcome::Outcome;
 use show::{ShowRequest, show};
 use verify::{OtherCluster, Verdict, VerifyRequest, verify};
@@ -61,6 +63,13 @@ fn settings_of(common: &Common) -> Result<Loaded, Outcome> {
     Ok(loaded)
 }
 
+/// The same for a command that writes to the lake: they must be those that the lake was made with.
+fn settings_for_lake(common: &Common) -> Result<Loaded, Outcome> {
+    let loaded = settings_of(common)?;
+    refuse_other_lake(&loaded).map_err(|errors| Outcome::Usage(errors.to_string()))?;
+    Ok(loaded)
+}
+
 fn refuse_bad_properties(loaded: &Loaded) -> Result<(), Outcome> {
     check_properties(&loaded.settings.kafka).map_err(|error| Outcome::Usage(error.to_string()))
 }
@@ -80,7 +89,7 @@ fn show_rows(common: &Common, args: &ShowArgs) -> Outcome {
     let request = ShowRequest { lake: settings.lake.dir, symbol, last, format: common.format() };
     match show(&request, &mut io::stdout().lock()) {
         Ok(()) => Outcome::Done,
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+        Err(error) => error.into(),
     }
 }
 
@@ -105,6 +114,6 @@ fn verify_lake(common: &Common, args: VerifyArgs) -> Outcome {
         Ok(Verdict::Sound) => Outcome::Done,
         Ok(Verdict::Unsound) => Outcome::Unsound,
         Err(error) if error.is::<OtherCluster>() => Outcome::Usage(error.to_string()),
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+        Err(error) => error.into(),
     }
 }

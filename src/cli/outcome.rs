@@ -4,6 +4,9 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::actors::coordinator::StartError;
+use crate::storage::StorageError;
+
 /// Prints a result. Whoever reads it may have seen enough and closed the pipe: what was done is done all the same.
 pub fn print(text: Arguments<'_>) {
     let mut stdout = std::io::stdout().lock();
@@ -17,8 +20,20 @@ pub enum Outcome {
     Failed(String),
     /// 3: `verify` found something wrong, and has said what
     Unsound,
-    /// 2: the command line or the settings are wrong
+    /// 2: the command line or the settings are wrong, or a path that they name
     Usage(String),
+}
+
+impl From<anyhow::Error> for Outcome {
+    /// Where the lake's place is wrong, so are the settings or the command line.
+    fn from(error: anyhow::Error) -> Self {
+        let of_lake = match error.downcast_ref::<StartError>() {
+            Some(StartError::Lake(of_lake)) => Some(of_lake),
+            _ => error.downcast_ref::<StorageError>(),
+        };
+        let message = format!("{error:#}");
+        if of_lake.is_some_and(StorageError::is_wrong_place) { Self::Usage(message) } else { Self::Failed(message) }
+    }
 }
 
 impl Outcome {

@@ -1,25 +1,32 @@
 //! `stockstream replay FILE`: a file of ticks through Kafka and the whole flow.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::args::{Common, ReplayArgs};
 use super::console::Console;
 use super::outcome::Outcome;
 use super::run::{End, conclude, prepare, supervise};
-use super::settings_of;
+use super::settings_for_lake;
 use super::ticks_file::TicksFile;
 use crate::actors::coordinator::{Ground, Job};
 use crate::actors::replay_producer::ReplayRate;
+use crate::kafka::route::partition_of;
+use crate::market::checkpoint::TopicPartition;
 use crate::market::symbol::Symbol;
+use crate::market::watermark::Watermark;
 use crate::settings::{KafkaMode, Settings, StockSettings};
+use crate::storage::Lake;
 
 /// Instead of a list of symbols: those of the settings.
 const OF_SETTINGS: &str = "settings";
 
 pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
-    let mut settings = match settings_of(common) {
+    let mut settings = match settings_for_lake(common) {
         Ok(loaded) => loaded.settings,
         Err(outcome) => return outcome,
     };
@@ -32,13 +39,24 @@ pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
         return Outcome::Usage(reason);
     }
     settings.producer.enabled = false;
-    let begun = stocks_and_file(args, &mut settings, chosen);
+    let file = match stocks_and_file(args, &mut settings, chosen) {
+        Ok(file) => file,
+        Err(error) => return Outcome::Usage(format!("{error:#}")),
+    };
+    if settings.kafka.mode == KafkaMode::Cluster
+        && let Err(error) = refuse_passed(&settings, &args.file, &file)
+    {
+        return Outcome::Usage(format!("{error:#}"));
+    }
     let rate = args.rate;
-    let run = begun.and_then(|file| {
-        let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
-        supervise(settings, prepare, &console, End::default())
+    let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
+    let finished = supervise(settings, prepare, &console, End::default()).map(|mut finished| {
+        // One that was stopped before it began has published nothing; one that failed at its end is not whole either.
+        let file = finished.replayed.get_or_insert_default();
+        file.complete &= finished.failure.is_none();
+        finished
     });
-    conclude(common, run)
+    conclude(common, finished)
 }
 
 /// Which stocks to read.
@@ -75,6 +93,52 @@ fn stocks_and_file(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -
         settings.kafka.properties.entry(String::from("session.timeout.ms")).or_insert_with(|| String::from("240000"));
     }
     Ok(file)
+}
+
+/// A file of which no tick could count would only leave late ticks in the topics of the lake, and close the windows that a run has open
+/// there.
+fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile) -> Result<()> {
+    let passed = passed(settings);
+    let window = settings.market.rules.window;
+    let (mut newest_late, mut is_all_late) = (None, true);
+    file.each_tick(|tick| match passed.get(tick.symbol) {
+        Some(watermark) if watermark.has_passed(window.end_of(tick.event_time)) => {
+            newest_late = newest_late.max(Some(tick.event_time));
+            ControlFlow::Continue(())
+        }
+        Some(_) => {
+            is_all_late = false;
+            ControlFlow::Break(())
+        }
+        // of no stock that is read
+        None => ControlFlow::Continue(()),
+    })?;
+    match newest_late {
+        Some(newest) if is_all_late => bail!(
+            "no tick of {} could count: the newest is of {newest}, and the lake {} has passed that, so all would be late, and stay in the \
+             topics of that lake; give the file a lake, topics and a group of its own (--lake, kafka.topic_template or kafka.topic, \
+             kafka.dead_letter_topic, kafka.group_id)",
+            name.display(),
+            settings.lake.dir.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// How far the lake is with each stock. What of it cannot be read is for the start to say.
+fn passed(settings: &Settings) -> BTreeMap<Symbol, Watermark> {
+    let lake = Lake::open_read_only(&settings.lake.dir).ok();
+    let watermark_of = |partition: &TopicPartition| {
+        let newest = lake.as_ref().and_then(|lake| lake.newest_checkpoint(partition).ok().flatten());
+        newest.map_or(Watermark::START, |newest| Watermark::restored(newest.watermark))
+    };
+    let mut of_partitions = BTreeMap::new();
+    let with_watermark = |symbol: Symbol| {
+        let partition = partition_of(&settings.kafka, &symbol);
+        let watermark = *of_partitions.entry(partition).or_insert_with_key(watermark_of);
+        (symbol, watermark)
+    };
+    settings.symbols().map(with_watermark).collect()
 }
 
 fn prepare_replay(settings: &Settings, file: &TicksFile, rate: ReplayRate) -> Result<(Arc<Ground>, Job)> {

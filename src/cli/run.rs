@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, System};
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Common, RunArgs};
 use super::console::Console;
 use super::live_view::live_feed;
 use super::outcome::{Outcome, print};
-use super::settings_of;
+use super::settings_for_lake;
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
 };
 use crate::market::symbol::Symbol;
+use crate::messages::replay::ReplayedFile;
+use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings, SettingsWatcher, Sources, load};
 
 /// Ended by a second signal.
@@ -22,7 +25,7 @@ const INTERRUPTED: i32 = 130;
 
 pub fn run(common: &Common, args: &RunArgs) -> Outcome {
     let sources = common.sources();
-    let mut settings = match settings_of(common) {
+    let mut settings = match settings_for_lake(common) {
         Ok(loaded) => loaded.settings,
         Err(outcome) => return outcome,
     };
@@ -158,22 +161,32 @@ async fn stop_at_signals(mut signals: Signals, coordinator: Addr<Coordinator>) {
     std::process::exit(INTERRUPTED);
 }
 
+/// One object on one line.
+#[derive(Serialize)]
+struct Json {
+    #[serde(flatten)]
+    summary: RunSummary,
+    #[serde(flatten)]
+    replayed: Option<ReplayedFile>,
+}
+
 /// Prints the summary, last on stdout.
 pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome {
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) => return Outcome::Failed(format!("{error:#}")),
+        Err(error) => return error.into(),
     };
+    let Finished { summary, replayed, failure } = finished;
     if common.json {
-        match serde_json::to_string(&finished.summary) {
+        match serde_json::to_string(&Json { summary, replayed }) {
             Ok(json) => print(format_args!("{json}\n")),
             Err(error) => return Outcome::Failed(error.to_string()),
         }
     } else {
-        if let Some(file) = finished.replayed {
-            print(format_args!("published {} lines, skipped {} (header, empty)\n", file.published, file.skipped));
+        if let Some(file) = replayed {
+            print(format_args!("{file}\n"));
         }
-        print(format_args!("{}\n", finished.summary));
+        print(format_args!("{summary}\n"));
     }
-    finished.failure.map_or(Outcome::Done, Outcome::Failed)
+    failure.map_or(Outcome::Done, Outcome::Failed)
 }

@@ -18,6 +18,7 @@ use crate::cli::OutputFormat;
 use crate::market::checkpoint::TopicPartition;
 use crate::market::symbol::Symbol;
 use crate::storage::Lake;
+use crate::words::counted;
 
 /// How many of a lake's stocks the error about an unknown one lists.
 const LISTED: usize = 10;
@@ -91,5 +92,5 @@ fn only(
     if stocks.len() > LISTED {
         some.push("...");
     }
-    bail!("the lake {lake} has no stock {symbol}; it has {} stocks: {}", stocks.len(), some.join(", "))
+    bail!("the lake {lake} has no stock {symbol}; it has {}: {}", counted(stocks.len(), "stock"), some.join(", "))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,8 @@ use flate2::read::MultiGzDecoder;
 use crate::actors::replay_producer::read_bounded_line;
 use crate::market::codec::{self, LineContent};
 use crate::market::symbol::Symbol;
+use crate::market::tick::WireTick;
+use crate::words::counted;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 1 << 20;
@@ -66,8 +69,34 @@ impl TicksFile {
     /// # Errors
     /// When it cannot be read, or holds no tick at all.
     pub fn symbols(&self) -> Result<Vec<Symbol>> {
-        let mut lines = self.lines()?;
         let mut symbols = BTreeSet::new();
+        let number = self.each_tick(|tick| {
+            if !symbols.contains(tick.symbol)
+                && let Ok(symbol) = Symbol::new(tick.symbol)
+            {
+                symbols.insert(symbol);
+            }
+            if symbols.len() > MOST_STOCKS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if symbols.len() > MOST_STOCKS {
+            bail!("{} holds more than {MOST_STOCKS} stocks; choose some with --symbols", self.name.display());
+        }
+        if symbols.is_empty() {
+            bail!(
+                "no tick in {} ({}): each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
+                self.name.display(),
+                counted(number, "line")
+            );
+        }
+        Ok(symbols.into_iter().collect())
+    }
+
+    /// Shows all well-formed ticks from the beginning, until it is enough. Returns how many lines were read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn each_tick(&self, mut see: impl FnMut(&WireTick<'_>) -> ControlFlow<()>) -> Result<u64> {
+        let mut lines = self.lines()?;
         let mut line = Vec::new();
         let mut number = 0;
         while read_bounded_line(&mut lines, &mut line)
@@ -76,22 +105,12 @@ impl TicksFile {
             number += 1;
             if let LineContent::Payload(payload) = codec::file_line(&line, number).content
                 && let Ok(tick) = codec::decode(payload)
-                && !symbols.contains(tick.symbol)
-                && let Ok(symbol) = Symbol::new(tick.symbol)
+                && see(&tick).is_break()
             {
-                symbols.insert(symbol);
-            }
-            if symbols.len() > MOST_STOCKS {
-                bail!("{} holds more than {MOST_STOCKS} stocks; choose some with --symbols", self.name.display());
+                break;
             }
         }
-        if symbols.is_empty() {
-            bail!(
-                "no tick in {} ({number} lines): each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
-                self.name.display()
-            );
-        }
-        Ok(symbols.into_iter().collect())
+        Ok(number)
     }
 }
 

@@ -15,6 +15,7 @@ use super::client::{self, ClientError};
 use super::client_log::{ClientLog, Seldom};
 use super::lost_brokers::LostBrokers;
 use crate::settings::KafkaSettings;
+use crate::words::counted;
 
 /// A record to be published; its timestamp is the wall clock's, always: brokers delete by it.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ impl Deliveries {
 
 /// Not everything that was sent has been acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{in_flight} records were not acknowledged in time and {failed} failed: is the broker up?")]
+#[error("{} not acknowledged in time and {failed} failed: is the broker up?", counted(*in_flight, "record"))]
 pub struct NotFlushed {
     pub in_flight: u64,
     pub failed: u64,

@@ -17,6 +17,7 @@ use super::embedded::{EmbeddedBroker, EmbeddedError};
 use super::greeting::{self, NoCluster};
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaSettings, Layout};
+use crate::words::counted;
 
 pub use super::partitioner::partition_of_key;
 
@@ -43,10 +44,11 @@ pub enum TopicsError {
     )]
     GroupForbidden { group: String, reason: String },
     #[error(
-        "the topic `{topic}` has {found} partitions where {wanted} are expected: set kafka.partitions to what it has, or use another topic (its keys would go to other partitions, and a stock would get two bars)"
+        "the topic `{topic}` has {} where {wanted} are expected: set kafka.partitions to what it has, or use another topic (its keys would go to other partitions, and a stock would get two bars)",
+        counted(*found, "partition")
     )]
     OtherPartitionCount { topic: String, wanted: i32, found: i32 },
-    #[error("cannot create the topic `{topic}` ({reason}): create it with {partitions} partitions, or allow it")]
+    #[error("cannot create the topic `{topic}` ({reason}): create it with {}, or allow it", counted(*partitions, "partition"))]
     NotCreated { topic: String, partitions: i32, reason: String },
     #[error("the topic `{topic}` has no leader after {READY:?}: try again, or look at the brokers")]
     NoLeader { topic: String },

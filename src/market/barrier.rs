@@ -11,6 +11,7 @@ use super::checkpoint::{Checkpoint, Commit, Epoch, NextOffset, TopicPartition};
 use super::symbol::Symbol;
 use super::time::{EventTime, MICROS_PER_DAY, Span};
 use super::window::{ClosedBar, StillOpen};
+use crate::words::counted;
 
 /// A cut through the log of a partition. `checkpoint` is complete but for what the windows answer: `resume`, `open_ticks` and
 /// `counters.in_bars`.
@@ -36,7 +37,8 @@ pub struct WindowAnswer {
 /// The counters and the windows do not add up: a defect of ours, and nothing may be committed on top of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{partition}: {read} ticks read below offset {cut}, but {accounted} are in bars, open, late, malformed, future or unknown"
+    "{partition}: {} read below offset {cut}, but {accounted} in bars, open, late, malformed, future or unknown",
+    counted(*read, "tick")
 )]
 pub struct ConservationBroken {
     partition: TopicPartition,

@@ -99,6 +99,29 @@ pub struct BarRules {
     pub max_ahead: Span,
 }
 
+/// A rule that was another one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedRule {
+    /// Its key in the settings.
+    pub key: &'static str,
+    /// As in settings: `5m`.
+    pub before: String,
+    pub now: String,
+}
+
+impl BarRules {
+    /// Those of these rules that are not as `before`.
+    pub fn changed_from(&self, before: &BarRules) -> impl Iterator<Item = ChangedRule> + use<> {
+        let pairs = [
+            ("market.window", before.window.span(), self.window.span()),
+            ("market.lateness", before.lateness, self.lateness),
+            ("market.max_ahead", before.max_ahead, self.max_ahead),
+        ];
+        let changed = pairs.into_iter().filter(|(_, before, now)| before != now);
+        changed.map(|(key, before, now)| ChangedRule { key, before: before.as_setting(), now: now.as_setting() })
+    }
+}
+
 /// The state of a partition at a cut of its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

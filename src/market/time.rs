@@ -5,6 +5,7 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use humantime_serde::re::humantime;
 use serde::{Deserialize, Serialize};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -81,6 +82,11 @@ impl Span {
     /// Seconds, for formulae.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / MICROS_PER_SECOND as f64
+    }
+
+    /// As a length is written in settings: `5m`, `1h 30m`.
+    pub fn as_setting(self) -> String {
+        humantime::format_duration(Duration::from_micros(self.0.unsigned_abs())).to_string()
     }
 }
 

@@ -58,19 +58,6 @@ pub struct CloseSource;
 #[rtype(result = "Result<(), String>")]
 pub struct SaveIndicators;
 
-/// A replayed file has been published and acknowledged to its end, or could not be.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct ReplayPublished(pub Result<ReplayedFile, String>);
-
-/// What stood in a replayed file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReplayedFile {
-    pub published: u64,
-    /// Empty lines and the header, which are no ticks.
-    pub skipped: u64,
-}
-
 /// Any actor to the coordinator: this cannot go on. The process ends with exit code 1; what is committed stays right.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

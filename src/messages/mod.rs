@@ -7,5 +7,6 @@ pub mod credit;
 pub mod lifecycle;
 pub mod live;
 pub mod ownership;
+pub mod replay;
 pub mod stocks;
 pub mod tick_batch;

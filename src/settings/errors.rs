@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::words::counted;
 use serde::Serialize;
 
 /// One thing that is wrong.
@@ -37,10 +38,10 @@ impl fmt::Display for SettingsErrors {
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }
-        let (count, what) = (self.problems.len(), if self.problems.len() == 1 { "problem" } else { "problems" });
+        let problems = counted(self.problems.len(), "problem");
         write!(
             f,
-            "{count} {what} in the settings, nothing of them was applied: correct the above and try `stockstream check`"
+            "{problems} in the settings, nothing of them was applied: correct the above and try `stockstream check`"
         )
     }
 }
@@ -89,7 +90,7 @@ impl Findings {
     pub(super) fn into_errors(self) -> SettingsErrors {
         let mut problems = self.told;
         if self.more > 0 {
-            let (origin, reason) = ("all of them together".to_owned(), format!("{} more problems", self.more));
+            let (origin, reason) = ("all of them together".to_owned(), counted(self.more, "more problem"));
             problems.push(Problem { key: String::new(), origin, reason });
         }
         SettingsErrors { problems }

@@ -109,6 +109,24 @@ impl StorageError {
         }
     }
 
+    /// Whether the lake is at a place where it cannot be, or another one than the settings say: for the user to put right before
+    /// anything can be done.
+    pub fn is_wrong_place(&self) -> bool {
+        match self {
+            StorageError::NotADirectory { .. } | StorageError::NoLake { .. } | StorageError::OtherIdentity { .. } => {
+                true
+            }
+            StorageError::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            _ => false,
+        }
+    }
+
     /// The file at `path` could not be decoded.
     pub(crate) fn unreadable(path: PathBuf, why: Unreadable) -> Self {
         match why {

@@ -1,12 +1,11 @@
 //! Whom a lake belongs to, as `state/lake.json` records it at the first start.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::layout::{IDENTITY, STATE};
 use super::store::Put;
 use super::{Lake, StorageError, parquet};
+use crate::settings::{KafkaSettings, Layout};
 
 /// What all processes that ever write to one lake have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +25,26 @@ impl LakeIdentity {
     /// Whether the lake is made from logs that end with the process that hosts them.
     pub fn is_embedded(&self) -> bool {
         self.cluster == Self::EMBEDDED
+    }
+
+    /// What these settings make a lake's on this cluster.
+    pub fn of(kafka: &KafkaSettings, cluster: &str) -> Self {
+        // With another number of partitions a stock would move to another one, and get two bars a window.
+        let layout = match kafka.layout {
+            Layout::PerStock => String::from("per_stock"),
+            Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
+        };
+        Self { group: kafka.group_id.clone(), cluster: cluster.to_owned(), layout }
+    }
+
+    /// What is not the same in `other`: its name, as it is here, as it is there.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
+        let pairs = [
+            ("group", &self.group, &other.group),
+            ("cluster", &self.cluster, &other.cluster),
+            ("layout", &self.layout, &other.layout),
+        ];
+        pairs.into_iter().filter(|(_, here, there)| here != there).map(|(what, here, there)| (what, &**here, &**there))
     }
 }
 
@@ -66,18 +85,13 @@ impl Lake {
         self.store().settle(STATE)?;
         let missing = || StorageError::Missing { path: self.store().locate(IDENTITY) };
         let theirs = self.identity()?.ok_or_else(missing)?;
-        let pairs = [
-            ("group", theirs.group, &ours.group),
-            ("cluster", theirs.cluster, &ours.cluster),
-            ("layout", theirs.layout, &ours.layout),
-        ];
-        for (what, recorded, given) in pairs {
-            if recorded != *given {
-                let path: PathBuf = self.store().locate("");
-                return Err(StorageError::OtherIdentity { path, what, recorded, given: given.clone() });
+        match theirs.differences(ours).next() {
+            None => Ok(()),
+            Some((what, recorded, given)) => {
+                let [recorded, given] = [recorded, given].map(str::to_owned);
+                Err(StorageError::OtherIdentity { path: self.store().locate(""), what, recorded, given })
             }
         }
-        Ok(())
     }
 
     fn bad_identity(&self, error: &serde_json::Error) -> StorageError {

@@ -9,7 +9,7 @@ use super::posix::PosixStore;
 use super::public_tops::PublicTops;
 use super::store::Store;
 use super::{LakeIdentity, StorageError};
-use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use crate::market::checkpoint::{BarRules, Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
 
 #[cfg(test)]
@@ -169,6 +169,22 @@ impl Lake {
             return Ok(None);
         }
         Err(self.contended(partition))
+    }
+
+    /// The rules by which its bars are made; `None` before the first commit.
+    ///
+    /// # Errors
+    /// When a chain cannot be read.
+    pub fn rules(&self) -> Result<Option<BarRules>, StorageError> {
+        for name in self.store().list(STATE)? {
+            // All partitions go by the same.
+            if let Some(partition) = layout::parse_partition(&name)
+                && let Some(newest) = self.newest_checkpoint(&partition)?
+            {
+                return Ok(Some(newest.rules));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn store(&self) -> &dyn Store {

@@ -178,10 +178,17 @@ impl Ended {
     pub fn summary_of_failure(&self) -> Summary {
         let last = self.stdout.lines().last().unwrap_or_else(|| panic!("no summary:\n{}", self.stderr));
         let summary: Summary = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
-        let s = summary;
+        let s = &summary;
         let parts = s.in_bars + s.late + s.malformed + s.future + s.unknown + s.skipped_replayed;
         assert_eq!(s.read as i64, parts as i64 + s.open, "conservation: {s:?}");
         summary
+    }
+
+    /// It ended with this exit code, and said this on stdout.
+    #[track_caller]
+    pub fn says(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert!(self.stdout.contains(text), "{text:?} is not in: {}", self.stdout);
     }
 
     /// It failed with this exit code, and said what is asked for, without a panic.
@@ -196,7 +203,7 @@ impl Ended {
 }
 
 /// The last line of stdout with `--json`.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     pub read: u64,
@@ -213,6 +220,20 @@ pub struct Summary {
     pub restarts: u64,
     pub seconds: f64,
     pub ticks_per_second: f64,
+    // of a replay
+    pub published: Option<u64>,
+    pub skipped: Option<u64>,
+    pub complete: Option<bool>,
+    #[serde(default)]
+    pub malformed_lines: Vec<MalformedLine>,
+    pub malformed_lines_unlisted: Option<u64>,
+}
+
+/// A line of a replayed file that is no tick.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct MalformedLine {
+    pub line: u64,
+    pub reason: String,
 }
 
 impl Summary {

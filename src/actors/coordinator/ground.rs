@@ -14,6 +14,7 @@ use crate::kafka::topics::{Topics, TopicsError};
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaMode, Layout, Settings};
 use crate::storage::{Lake, LakeIdentity, Sharing, StorageError};
+use crate::words::counted;
 
 /// Why the work cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,8 @@ pub enum StartError {
     #[error(transparent)]
     Tail(#[from] crate::kafka::tail::TailError),
     #[error(
-        "the group {group} has {members} other members, and a replay must read its own ticks: stop them, or give another kafka.group_id and --lake"
+        "the group {group} has {}, and a replay must read its own ticks: stop what reads there, or give another kafka.group_id and --lake",
+        counted(*members, "other member")
     )]
     GroupInUse { group: String, members: usize },
 }
@@ -53,12 +55,7 @@ impl Ground {
     pub fn prepare(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let kafka = &settings.kafka;
         let lake = |sharing, cluster: &str| {
-            // With another number of partitions a stock would move to another one, and get two bars a window.
-            let layout = match kafka.layout {
-                Layout::PerStock => String::from("per_stock"),
-                Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
-            };
-            let identity = LakeIdentity { group: kafka.group_id.clone(), cluster: cluster.into(), layout };
+            let identity = LakeIdentity::of(kafka, cluster);
             Lake::open(&settings.lake.dir, settings.lake.compression, sharing, &identity)
         };
         let (lake, broker, bootstrap, log) = match kafka.mode {

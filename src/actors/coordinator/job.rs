@@ -17,7 +17,7 @@ use super::{Coordinator, Stage};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::replay_producer::ReplayRate;
 use crate::market::symbol::Symbol;
-use crate::messages::lifecycle::ReplayedFile;
+use crate::messages::replay::ReplayedFile;
 use crate::run_summary::RunSummary;
 use crate::settings::Settings;
 
@@ -35,6 +35,7 @@ pub enum Job {
 #[derive(Debug)]
 pub struct Finished {
     pub summary: RunSummary,
+    /// Of a replay: what was published, if its producer could still tell.
     pub replayed: Option<ReplayedFile>,
     /// Why it did not end well.
     pub failure: Option<String>,
@@ -44,6 +45,11 @@ impl Finished {
     /// Stopped before anything was started.
     pub fn before_it_began() -> Self {
         Self { summary: RunSummary::default(), replayed: None, failure: None }
+    }
+
+    /// Failed before anything was done, or so that nobody can tell what was.
+    pub(super) fn failed(reason: String) -> Self {
+        Self { failure: Some(reason), ..Self::before_it_began() }
     }
 }
 
@@ -72,7 +78,6 @@ pub async fn run_job(
         turn: Turn::Never,
         producers: None,
         replay: None,
-        replayed: None,
         stage: Stage::Running,
         drained: (Some(drained), Some(when_drained)),
         finish: Some(finish),
@@ -87,10 +92,6 @@ pub async fn run_job(
             }
             finished
         }
-        Err(_) => Finished {
-            summary: RunSummary::default(),
-            replayed: None,
-            failure: Some(String::from("the coordinator died; this is a defect, the log above says where")),
-        },
+        Err(_) => Finished::failed(String::from("the coordinator died; this is a defect, the log above says where")),
     }
 }

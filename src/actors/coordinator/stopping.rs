@@ -10,12 +10,14 @@ use tracing::{info, warn};
 use super::ground::Ground;
 use crate::actors::bar_writer::BarWriter;
 use crate::actors::indicator_engine::IndicatorEngine;
+use crate::actors::replay_producer::ReplayProducer;
 use crate::actors::tick_consumer::TickConsumer;
 use crate::messages::lifecycle::{CloseSource, DrainStream, ReportSummary, SaveIndicators};
+use crate::messages::replay::{ReplayedFile, StopReplay};
 use crate::run_summary::RunSummary;
 
 /// How long the last questions may take when something has failed already.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+pub const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// The actors that take part in a stop.
 #[derive(Clone)]
@@ -65,6 +67,11 @@ impl Stages {
         let answer = tokio::time::timeout(AFTER_FAILURE, self.writer.send(ReportSummary)).await;
         answer.ok().and_then(Result::ok).unwrap_or_default()
     }
+}
+
+/// Publishes no more of a file, and asks how far it came; `None` when there is no answer in time.
+pub async fn stop_replay(replay: Addr<ReplayProducer>, within: Duration) -> Option<ReplayedFile> {
+    tokio::time::timeout(within, replay.send(StopReplay)).await.ok()?.ok()
 }
 
 /// What became of the published ticks.

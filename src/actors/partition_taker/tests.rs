@@ -56,7 +56,7 @@ fn another_cluster_is_refused_by_name() {
 #[test]
 fn another_lateness_is_refused_with_both_values() {
     let refused = start(300, LogOfRun::Cluster { cluster: "one".into() }).unwrap_err().to_string();
-    assert!(refused.contains("lateness = \"600s\"") && refused.contains("\"300s\""), "{refused}");
+    assert!(refused.contains("lateness = \"10m\"") && refused.contains("\"5m\""), "{refused}");
 }
 
 #[test]

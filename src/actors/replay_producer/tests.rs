@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::actors::testing::{Probe, all_done, minute, probe, symbol};
-use crate::market::codec::MAX_PAYLOAD;
+use crate::market::codec::{MAX_PAYLOAD, Malformed};
 use crate::settings::{Sources, load};
 
 /// What was published: topic, key, payload, and when.
@@ -68,8 +68,14 @@ impl Setup {
     }
 
     async fn report(&mut self) -> ReplayedFile {
-        self.done.next().await.0.unwrap()
+        self.done.next().await.0.unwrap();
+        self.producer.send(StopReplay).await.unwrap()
     }
+}
+
+/// A file of ticks and nothing else that was published to its end.
+fn whole(published: u64, skipped: u64) -> ReplayedFile {
+    ReplayedFile { published, skipped, complete: true, ..ReplayedFile::default() }
 }
 
 fn line(name: &str, seconds: i64) -> String {
@@ -80,7 +86,9 @@ fn line(name: &str, seconds: i64) -> String {
 async fn lines_are_published_raw_and_in_order_each_to_its_stock() {
     let lines = [line("AAPL", 0), line("MSFT", 1), "not a tick".into(), line("IBM", 2), "1,AAPL,-5".into()];
     let mut setup = Setup::new(lines.join("\n"));
-    assert_eq!(setup.report().await, ReplayedFile { published: 5, skipped: 0 });
+    let malformed_lines =
+        [(3, Malformed::Fields), (5, Malformed::Price)].map(|(line, reason)| MalformedLine { line, reason }).to_vec();
+    assert_eq!(setup.report().await, ReplayedFile { malformed_lines, ..whole(5, 0) });
     assert_eq!(setup.payloads(), lines);
     let broker = setup.broker.lock().unwrap();
     let routes: Vec<_> = broker.records.iter().map(|(topic, key, ..)| (&topic[12..], &key[..])).collect();
@@ -96,14 +104,20 @@ async fn lines_are_published_raw_and_in_order_each_to_its_stock() {
 async fn a_mark_a_header_and_empty_lines_are_skipped_and_counted() {
     let file = "\u{feff}timestamp,symbol,price\r\n\r\n1,AAPL,1\r\n\n1,AAPL,2\ntimestamp,symbol,price\n";
     let mut setup = Setup::new(file);
-    assert_eq!(setup.report().await, ReplayedFile { published: 3, skipped: 3 });
+    let report = setup.report().await;
+    assert_eq!((report.published, report.skipped), (3, 3));
+    assert_eq!(
+        report.malformed_lines,
+        [MalformedLine { line: 6, reason: Malformed::Timestamp }],
+        "by the line of the file"
+    );
     assert_eq!(setup.payloads(), ["1,AAPL,1", "1,AAPL,2", "timestamp,symbol,price"], "a header stands at the top only");
 }
 
 #[actix::test]
 async fn an_empty_file_is_published_too() {
-    assert_eq!(Setup::new("").report().await, ReplayedFile::default());
-    assert_eq!(Setup::new("\u{feff}").report().await, ReplayedFile { published: 0, skipped: 1 });
+    assert_eq!(Setup::new("").report().await, whole(0, 0));
+    assert_eq!(Setup::new("\u{feff}").report().await, whole(0, 1));
 }
 
 #[actix::test]
@@ -159,6 +173,8 @@ async fn records_that_were_not_acknowledged_are_reported() {
     let broker = Broker { not_flushed: Some("3 records are missing".into()), ..Broker::default() };
     let mut setup = Setup::with(Box::new(Cursor::new(b"1,AAPL,1".to_vec())), ReplayRate::Max, broker);
     assert_eq!(setup.done.next().await.0, Err("3 records are missing".into()));
+    let file = setup.producer.send(StopReplay).await.unwrap();
+    assert_eq!((file.published, file.complete), (1, false));
 }
 
 #[actix::test]
@@ -192,8 +208,9 @@ async fn to_stop_is_heard_between_bursts() {
     while setup.payloads().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(setup.producer.send(StopProducing).await.unwrap(), None);
+    let file = setup.producer.send(StopReplay).await.unwrap();
     let published = setup.payloads().len();
+    assert_eq!((file.published, file.complete), (published as u64, false));
     assert!(published <= 3 * BURST, "{published}");
     all_done().await;
     assert_eq!(setup.payloads().len(), published);

@@ -3,6 +3,7 @@
 use super::findings::{RowFaults, Rule};
 use crate::market::bar::Bar;
 use crate::market::checkpoint::Checkpoint;
+use crate::words::counted;
 
 /// Everything that can be told from the file, its date and its checkpoint alone.
 pub fn check(bars: &[Bar], date: &str, checkpoint: &Checkpoint, faults: &mut RowFaults) {
@@ -56,7 +57,13 @@ pub fn check_conservation(checkpoint: &Checkpoint) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "its checkpoint counts {} ticks read, but {} in bars + {} open + {} late + {} malformed + {} future + {} unknown = {sum}",
-        c.read, c.in_bars, checkpoint.open_ticks, c.late, c.malformed, c.future, c.unknown
+        "its checkpoint counts {} read, but {} in bars + {} open + {} late + {} malformed + {} future + {} unknown = {sum}",
+        counted(c.read, "tick"),
+        c.in_bars,
+        checkpoint.open_ticks,
+        c.late,
+        c.malformed,
+        c.future,
+        c.unknown
     ))
 }

@@ -3,6 +3,7 @@
 use super::findings::{RowFaults, Rule};
 use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
+use crate::words::counted;
 
 /// Compares the rows of a features file with the bars beside it, and with what the indicators give for them where that is known
 /// (`None`: not comparable). All bit for bit.
@@ -16,7 +17,7 @@ pub fn compare(
     faults: &mut RowFaults,
 ) -> Result<(), String> {
     if bars.len() != found.len() {
-        return Err(format!("has {} rows, its bars file {}", found.len(), bars.len()));
+        return Err(format!("has {}, its bars file {}", counted(found.len(), "row"), bars.len()));
     }
     for (i, (bar, row)) in bars.iter().zip(found).enumerate() {
         let key = (&row.symbol, row.window_start);

@@ -6,6 +6,7 @@ use crate::indicators::feature_row::FeatureRow;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
+use crate::words::counted;
 
 /// The file that tells what another one held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,7 @@ impl fmt::Display for Held {
             Witness::EntryOfBars => "the chain's entry of its bars tells what it held: features of ",
         };
         let Self { rows, first, last, .. } = self;
-        let bars = if *rows == 1 { "bar" } else { "bars" };
-        write!(f, "{told}{rows} {bars}, {} at {}", first.0, first.1)?;
+        write!(f, "{told}{}, {} at {}", counted(*rows, "bar"), first.0, first.1)?;
         match rows {
             1 => Ok(()),
             _ => write!(f, " first, {} at {} last", last.0, last.1),

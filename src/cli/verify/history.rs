@@ -18,6 +18,7 @@ use crate::market::checkpoint::{BarRules, Checkpoint, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::BarsFile;
+use crate::words;
 
 /// The lake up to a file.
 #[derive(Clone, Debug, Default)]
@@ -222,7 +223,10 @@ impl Tally {
     fn hold_against(&mut self, counted: u64) -> Sums {
         let held = std::mem::replace(&mut self.ticks, counted);
         let without_bars = std::mem::take(&mut self.without_bars);
-        let sums = format!("its checkpoint counts {counted} ticks in bars, the partition's files up to it hold {held}");
+        let sums = format!(
+            "its checkpoint counts {} in bars, the partition's files up to it hold {held}",
+            words::counted(counted, "tick")
+        );
         match (held.cmp(&counted), self.knowledge) {
             (Ordering::Equal, Knowledge::TicksUnknown) if self.doubt == Doubt::None => {
                 // what stood in for bars should not have

@@ -26,6 +26,7 @@ use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
 use crate::storage::{BarsFile, Dataset, Lake, StorageError};
 
+use crate::words::counted;
 use partition::{Comparison, Side};
 
 #[cfg(test)]
@@ -83,11 +84,8 @@ impl fmt::Display for LogReport {
                 None => writeln!(f, "no bar can be compared")?,
             }
         }
-        let Self { compared, not_covered, records, .. } = self;
-        writeln!(
-            f,
-            "against the log: {compared} bars compared, {not_covered} not covered by it, {records} records read"
-        )
+        let (compared, records) = (counted(self.compared, "bar"), counted(self.records, "record"));
+        writeln!(f, "against the log: {compared} compared, {} not covered by it, {records} read", self.not_covered)
     }
 }
 

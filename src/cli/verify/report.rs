@@ -9,6 +9,7 @@ use super::findings::Finding;
 use super::log::LogReport;
 use crate::market::checkpoint::{BarRules, NextOffset, TopicPartition};
 use crate::market::log_gap::LogGap;
+use crate::words::counted;
 
 /// How many gaps are listed.
 const LIMIT: usize = 100;
@@ -90,10 +91,10 @@ impl fmt::Display for GapNotice {
         let Self { partition, from, to, unread, after, .. } = self;
         write!(
             f,
-            "partition {partition}: of the offsets from {from} up to {to}, deleted by the broker, {unread} were never read"
+            "partition {partition}: of the offsets from {from} up to {to}, deleted by the broker, never read: {unread}"
         )?;
         if let Some(lost) = self.open_ticks_lost {
-            write!(f, " and {lost} held ticks of open windows")?;
+            write!(f, "; ticks of open windows lost: {lost}")?;
         }
         write!(f, "; bars of windows that end after {after}")?;
         if let Some(up_to) = &self.up_to {
@@ -109,20 +110,20 @@ impl fmt::Display for Report {
             writeln!(f, "{finding}")?;
         }
         if self.unlisted > 0 {
-            writeln!(f, "... and {} more findings", self.unlisted)?;
+            writeln!(f, "... and {}", counted(self.unlisted, "more finding"))?;
         }
         for gap in &self.gaps {
             writeln!(f, "note: {gap}")?;
         }
         if self.unlisted_gaps > 0 {
-            writeln!(f, "note: ... and {} more gaps", self.unlisted_gaps)?;
+            writeln!(f, "note: ... and {}", counted(self.unlisted_gaps, "more gap"))?;
         }
         if let Some(repairs) = &self.repaired {
             for deed in &repairs.listed {
                 writeln!(f, "repaired {deed}")?;
             }
             if repairs.unlisted > 0 {
-                writeln!(f, "... and {} more repairs", repairs.unlisted)?;
+                writeln!(f, "... and {}", counted(repairs.unlisted, "more repair"))?;
             }
         }
         if let Some(log) = &self.against_log {
@@ -131,27 +132,28 @@ impl fmt::Display for Report {
         if self.leftovers > 0 {
             writeln!(
                 f,
-                "note: {} files were left half-written by a process that died; the next start removes them",
-                self.leftovers
+                "note: {} left half-written by a process that died, for the next start to remove",
+                counted(self.leftovers, "file")
             )?;
         }
         let found = self.findings.len() + self.unlisted;
         if self.pending > 0 {
             writeln!(
                 f,
-                "{} commits are not complete yet; the running process or the next start does that",
-                self.pending
+                "{} not complete yet; the running process or the next start does that",
+                counted(self.pending, "commit")
             )?;
         }
         writeln!(
             f,
-            "{}: {} files, {} bars, {} feature rows, {} stocks, {} partitions, {found} findings",
+            "{}: {}, {}, {}, {}, {}, {}",
             if self.sound { "sound" } else { "NOT SOUND" },
-            self.files,
-            self.bars,
-            self.feature_rows,
-            self.stocks,
-            self.partitions,
+            counted(self.files, "file"),
+            counted(self.bars, "bar"),
+            counted(self.feature_rows, "feature row"),
+            counted(self.stocks, "stock"),
+            counted(self.partitions, "partition"),
+            counted(found, "finding"),
         )
     }
 }

@@ -288,6 +288,6 @@ fn json_is_one_object_on_one_line_and_text_ends_with_a_summary() {
     let mut out = Vec::new();
     verify(&request(dir.path()), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
-    let last = "NOT SOUND: 119 files, 180 bars, 178 feature rows, 3 stocks, 2 partitions, 1 findings";
+    let last = "NOT SOUND: 119 files, 180 bars, 178 feature rows, 3 stocks, 2 partitions, 1 finding";
     assert_eq!(text.lines().last(), Some(last));
 }

@@ -57,13 +57,16 @@ impl PosixStore {
     /// Without locks; nothing may be written through it.
     ///
     /// # Errors
-    /// When the directory is no lake.
+    /// When the path is no directory, or one that is no lake.
     pub fn open_read_only(root: &Path) -> Result<Self, StorageError> {
         let is_dir = |path: &Path| match fs::metadata(path) {
             Ok(meta) => Ok(meta.is_dir()),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(failed(Action::Open, path)(e)),
         };
+        if fs::metadata(root).is_ok_and(|meta| !meta.is_dir()) {
+            return Err(StorageError::NotADirectory { path: root.to_owned() });
+        }
         if is_dir(&root.join(Dataset::Bars.dir()))? || is_dir(&root.join(STATE))? {
             return Ok(Self { root: root.to_owned(), _owner: None });
         }

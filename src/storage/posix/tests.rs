@@ -116,7 +116,10 @@ fn a_file_is_no_lake_and_neither_is_an_empty_directory() {
     assert!(matches!(PosixStore::open(&file, Sharing::Shared), Err(StorageError::NotADirectory { .. })));
     let below = PosixStore::open(&file.join("lake"), Sharing::Shared).err().unwrap().to_string();
     assert!(below.contains("a part of the path is a file"), "{below}");
-    for path in [file.as_path(), dir.path(), &dir.path().join("missing")] {
+    assert!(matches!(PosixStore::open_read_only(&file), Err(StorageError::NotADirectory { .. })));
+    let below = PosixStore::open_read_only(&file.join("lake")).err().unwrap().to_string();
+    assert!(below.contains("a part of the path is a file"), "{below}");
+    for path in [dir.path(), &dir.path().join("missing")] {
         assert!(matches!(PosixStore::open_read_only(path), Err(StorageError::NoLake { .. })), "{path:?}");
     }
 }

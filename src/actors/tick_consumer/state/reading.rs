@@ -66,7 +66,8 @@ impl ConsumerState {
         }
         if records > 0 && !self.has_read {
             self.has_read = true;
-            info!("the first records have come");
+            // Perhaps of what the lake has already, to be sure that it is the same log.
+            info!("reading has begun");
         }
         records
     }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::cli::verify::findings::{RowFaults, Rule};
 use crate::market::bar::Bar;
+use crate::words::counted;
 
 /// Compares two lists, both sorted by (symbol, window start), to the bit.
 pub fn compare(lake: &[Bar], log: &[Bar], faults: &mut RowFaults) {
@@ -30,7 +31,8 @@ pub fn compare(lake: &[Bar], log: &[Bar], faults: &mut RowFaults) {
             }
             (None, Some(bar)) => {
                 let problem = || {
-                    format!("the log gives this bar ({} ticks), and it is not in the lake by this commit", bar.ticks)
+                    let ticks = counted(bar.ticks, "tick");
+                    format!("the log gives this bar ({ticks}), and it is not in the lake by this commit")
                 };
                 faults.add(Rule::LakeLacks, (&bar.symbol, bar.window_start), problem);
             }
