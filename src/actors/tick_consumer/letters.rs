@@ -29,7 +29,7 @@ pub(super) struct Letters {
     started: Instant,
     /// Since then, of the slice that is being read.
     moment: Duration,
-    /// Refused for now, oldest first; those of one slice, of which the sampler lets at most 10,000 and 10 MiB pass.
+    /// Refused for now, oldest first; those of one slice, of which the sampler lets at most 5,000 and 5 MiB pass.
     unsent: VecDeque<UnsentLetter>,
     seldom: Seldom,
 }

@@ -14,10 +14,11 @@ pub struct Limit {
 }
 
 /// Of one reason in one partition.
-pub const OF_A_KIND: Limit = Limit { burst: 5_000, per_second: 100 };
-/// Of all partitions of this process together. No more at once than the client's queue takes (its `queue.buffering.max` is 10,000
-/// letters and 16 MiB), so that the beginning of a flood does not wait for the broker; and a letter costs as much as three ticks.
-pub const OF_ALL: Limit = Limit { burst: 10_000, per_second: 1_000 };
+pub const OF_A_KIND: Limit = Limit { burst: 2_000, per_second: 100 };
+/// Of all partitions of this process together. Fewer at once than the client's queue takes (its `queue.buffering.max` is 10,000
+/// letters and 16 MiB), so that the beginning of a flood does not wait for the broker. A letter costs as much as five ticks: with 30,000 at
+/// once the good ticks of the first seconds came at 0.47 of their rate where every other record was bad, with 10,000 at 0.49.
+pub const OF_ALL: Limit = Limit { burst: 5_000, per_second: 1_000 };
 
 /// What becomes of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,13 +147,13 @@ mod tests {
     const REASONS: [&str; 3] = ["late", "malformed", "future"];
 
     #[test]
-    fn five_thousand_letters_at_once_are_all_sent_and_then_a_hundred_a_second() {
+    fn two_thousand_letters_at_once_are_all_sent_and_then_a_hundred_a_second() {
         let (mut sampler, mut source) = (Sampler::default(), Kinds::default());
         let mut sent_of = |letters: u64, second: u64| {
             let now = Duration::from_secs(second);
             (0..letters).filter(|_| sampler.offer(&mut source, "late", 1, now) != Sampled::Suppress).count()
         };
-        assert_eq!(sent_of(15_000, 5), 5_000);
+        assert_eq!(sent_of(15_000, 5), 2_000);
         assert_eq!(sent_of(15_000, 6), 100);
         assert_eq!(sent_of(15_000, 16), 1_000);
         assert_eq!(sent_of(50, 17), 50, "an ordinary second after a flood");
@@ -164,15 +165,15 @@ mod tests {
         let large = cost(64 * 1024);
         let sent =
             (0..1_000).filter(|_| sampler.offer(&mut source, "malformed", large, Duration::ZERO) != Sampled::Suppress);
-        assert_eq!(sent.count(), 5_000 / 65);
+        assert_eq!(sent.count(), 2_000 / 65);
     }
 
     #[test]
-    fn all_partitions_together_send_no_more_at_once_than_the_queue_takes() {
+    fn all_partitions_together_send_fewer_at_once_than_the_queue_takes() {
         let (mut sampler, mut sources) = (Sampler::default(), <[Kinds; 8]>::default());
         let sent = (0..80_000)
             .filter(|number| sampler.offer(&mut sources[number % 8], "late", 1, Duration::ZERO) != Sampled::Suppress);
-        assert_eq!(sent.count(), 10_000);
+        assert_eq!(sent.count(), 5_000);
     }
 
     proptest! {
