@@ -74,7 +74,8 @@ proptest! {
         let problems = load_text(text.as_bytes()).err().unwrap().problems;
         prop_assert_eq!(problems.len(), count.min(101));
         if count > 100 {
-            prop_assert_eq!(&problems[100].reason, &format!("{} more problems", count - 100));
+            let rest = if count == 101 { String::from("1 more problem") } else { format!("{} more problems", count - 100) };
+            prop_assert_eq!(&problems[100].reason, &rest);
         }
     }
 }

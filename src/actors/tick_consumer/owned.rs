@@ -20,7 +20,7 @@ use crate::messages::tick_batch::TickBatch;
 
 /// Between two barriers that close windows. A live stream passes their ends seldom and is not held up; a backlog passes them many
 /// times a second, and each commit costs milliseconds, however few its bars are.
-const BARRIER_INTERVAL: Duration = Duration::from_millis(250);
+const BARRIER_INTERVAL: Duration = Duration::from_millis(500);
 /// Bars that do not wait for that: a commit of so many is no small one.
 pub(super) const MANY_BARS: u64 = 4_096;
 
