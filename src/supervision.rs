@@ -5,7 +5,7 @@
 //! so every restart waits longer than the one before, and more than a few in a minute end the process.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -85,18 +85,13 @@ struct Spent {
     at: Instant,
     /// Those that the disk failed, which fails all partitions at about the same time. No partition joins twice: what fails again
     /// after its restart was not mended by it.
-    by_disk: Vec<TopicPartition>,
+    by_disk: HashSet<TopicPartition>,
 }
 
 impl Spent {
     fn joins(&mut self, partition: &TopicPartition, now: Instant) -> bool {
-        let is_same = !self.by_disk.is_empty()
-            && !self.by_disk.contains(partition)
-            && now.saturating_duration_since(self.at) < ONE_CAUSE;
-        if is_same {
-            self.by_disk.push(partition.clone());
-        }
-        is_same
+        let is_same_time = now.saturating_duration_since(self.at) < ONE_CAUSE;
+        is_same_time && !self.by_disk.is_empty() && self.by_disk.insert(partition.clone())
     }
 }
 
@@ -129,8 +124,8 @@ impl RestartBudget {
         if self.spent.len() >= BUDGET {
             return Err(OverBudget { partition: partition.clone(), reason: reason.clone() });
         }
-        let by_disk = if by_disk { vec![partition.clone()] } else { Vec::new() };
-        self.spent.push_back(Spent { at: now, by_disk });
+        let by_disk = by_disk.then(|| partition.clone());
+        self.spent.push_back(Spent { at: now, by_disk: by_disk.into_iter().collect() });
         Ok(())
     }
 

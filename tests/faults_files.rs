@@ -12,6 +12,7 @@ use stockstream::market::checkpoint::{CommitNumber, TopicPartition};
 use stockstream::settings::Compression;
 use stockstream::storage::parquet::{self, CommitFile};
 use stockstream::storage::{Dataset, Lake, PublishedFile};
+use support::damage::{empty, flipped, torn};
 use support::effort::Effort;
 use support::flow::Flow;
 use support::lake::bars;
@@ -84,22 +85,6 @@ fn newest_published(lake: &Path) -> Vec<PathBuf> {
         *held = held.clone().max((number, file.path));
     }
     newest.into_values().map(|(_, path)| path).collect()
-}
-
-fn torn(path: &Path) {
-    let bytes = fs::read(path).unwrap();
-    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-}
-
-fn empty(path: &Path) {
-    fs::write(path, "").unwrap();
-}
-
-fn flipped(path: &Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
-    fs::write(path, bytes).unwrap();
 }
 
 /// Of all files, so that no name shares its bytes with another any more.

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stockstream::market::checkpoint::{CommitNumber, TopicPartition};
 use stockstream::storage::{Dataset, Lake};
+use support::damage::{empty, flipped, torn};
 use support::lake::{bars, checkpoints};
-use support::program::{Program, Summary};
+use support::program::{Ended, Program};
 use support::ticks::{Recipe, STOCKS, Ticks};
 use tempfile::TempDir;
 
 const SYMBOLS: &str = "AAPL,BRK.B,EURUSD=X,GSPC_5^";
 
-fn replay(dir: &Path, ticks: &Ticks) -> Summary {
+fn replay(dir: &Path, ticks: &Ticks) -> Ended {
     fs::write(dir.join("ticks.csv"), ticks.file()).unwrap();
-    Program::new(dir, &["replay", "ticks.csv", "--symbols", SYMBOLS, "--json"]).run().summary()
+    Program::new(dir, &["replay", "ticks.csv", "--symbols", SYMBOLS, "--json"]).run()
 }
 
 /// The newest bars file of a partition, under both its names.
@@ -28,22 +29,6 @@ fn newest(lake: &Path, partition: &TopicPartition) -> (CommitNumber, PathBuf, Pa
     let file =
         open.files(Dataset::Bars).unwrap().into_iter().find(|file| file.commit() == Some((partition.clone(), number)));
     (number, lake.join(format!("state/{partition}/{number}.parquet")), file.expect("the newest commit has bars").path)
-}
-
-fn torn(path: &Path) {
-    let bytes = fs::read(path).unwrap();
-    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-}
-
-fn empty(path: &Path) {
-    fs::write(path, "").unwrap();
-}
-
-fn flipped(path: &Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
-    fs::write(path, bytes).unwrap();
 }
 
 /// Runs `verify`, which finds something wrong; all that it found.
@@ -64,7 +49,7 @@ fn f17_what_a_damaged_newest_file_held_is_recorded_as_lost_where_the_log_has_end
         let dir = TempDir::new().unwrap();
         let lake = dir.path().join("lake");
         let first = Ticks::make(&Recipe { seed: 21, lines: 3_000, ..Recipe::default() });
-        replay(dir.path(), &first);
+        replay(dir.path(), &first).summary();
         let (number, entry, public) = newest(&lake, &damaged);
         let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
         let held = Lake::open_read_only(&lake).unwrap().read_entry(&damaged, number).unwrap().rows;
@@ -81,8 +66,7 @@ fn f17_what_a_damaged_newest_file_held_is_recorded_as_lost_where_the_log_has_end
         // Later ticks: the bars that are lost have no others in their place.
         let start = (first.newest / 300_000_000 + 1) * 300_000_000;
         let second = Ticks::make(&Recipe { seed: 22, lines: 3_000, start, ..Recipe::default() });
-        fs::write(dir.path().join("ticks.csv"), second.file()).unwrap();
-        let ended = Program::new(dir.path(), &["replay", "ticks.csv", "--symbols", SYMBOLS, "--json"]).run();
+        let ended = replay(dir.path(), &second);
         assert!(ended.summary().bars > 0);
         assert!(ended.stderr.contains("its bars are lost, and the lake records that"), "{}", ended.stderr);
         assert!(!public.exists());
@@ -114,7 +98,7 @@ fn f17_what_a_damaged_newest_file_held_is_recorded_as_lost_where_the_log_has_end
         is_told(found(dir.path(), &[]));
         // The record is in every checkpoint from then on, whatever becomes of the file that was put aside.
         fs::remove_file(entry.with_file_name(format!("{name}.quarantined"))).unwrap();
-        replay(dir.path(), &first);
+        replay(dir.path(), &first).summary();
         is_told(found(dir.path(), &["--repair"]));
         let unhurt = checkpoints(&lake).into_iter().filter(|(_, checkpoint)| checkpoint.lost.is_empty()).count();
         assert_eq!(unhurt, STOCKS.len() - 1);

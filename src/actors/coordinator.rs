@@ -164,10 +164,7 @@ impl Coordinator {
             if let Some(stopping) = stopping {
                 stopping.wait().await;
             }
-            let replayed = match replay {
-                Some(replay) => stop_replay(replay, within).await,
-                None => None,
-            };
+            let replayed = stop_replay(replay, within).await;
             turn.hand_over(flush(ground, within).await);
             (replayed, stages.stop(drain, drained, within).await)
         };
@@ -268,10 +265,7 @@ impl Handler<PipelineFailed> for Coordinator {
         let Some(pipeline) = &self.pipeline else { return self.finish(Finished::failed(reason)) };
         let (stages, replay) = (pipeline.stages.clone(), self.replay.clone());
         let last = async move {
-            let replayed = match replay {
-                Some(replay) => stop_replay(replay, AFTER_FAILURE).await,
-                None => None,
-            };
+            let replayed = stop_replay(replay, AFTER_FAILURE).await;
             (replayed, stages.summary().await)
         };
         ctx.spawn(last.into_actor(self).map(|(replayed, summary), coordinator, _| {

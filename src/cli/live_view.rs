@@ -35,12 +35,11 @@ fn on_terminal(console: &Console) -> ShowView {
     let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut rows: BTreeMap<usize, ProgressBar> = BTreeMap::new();
     Box::new(move |view| {
-        let width = console.width();
-        let shown = lines(view, width).count();
-        for (_, row) in rows.extract_if(shown.., |_, _| true) {
+        let lines: Vec<String> = lines(view, console.width()).collect();
+        for (_, row) in rows.extract_if(lines.len().., |_, _| true) {
             bars.remove(&row);
         }
-        for (at, line) in lines(view, width).enumerate() {
+        for (at, line) in lines.into_iter().enumerate() {
             let row = rows.entry(at).or_insert_with(|| bars.add(ProgressBar::new_spinner().with_style(style.clone())));
             row.set_message(line);
             row.tick();

@@ -42,7 +42,6 @@ fn problems(settings: &Settings) -> Vec<(&'static str, String)> {
     if let Ok(Some(recorded)) = lake.identity() {
         let ours = LakeIdentity::of(&settings.kafka, cluster(&settings.kafka, &recorded));
         problems.extend(recorded.differences(&ours).map(|(what, recorded, given)| {
-            let [recorded, given] = [recorded, given].map(str::to_owned);
             let key = key_of(what, &settings.kafka, &recorded);
             (key, StorageError::OtherIdentity { path: dir.clone(), what, recorded, given }.to_string())
         }));

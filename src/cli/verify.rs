@@ -109,8 +109,8 @@ fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<
         None => (Lake::open_read_only(root)?, None),
     };
     let Walked { mut report, mut findings, chains, cuts } = examine(&lake, root, progress, None)?;
-    losses::tell(root, &chains, &mut findings);
     for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
+        losses::tell(root, partition, &newest.lost, &mut findings);
         report.tell_gaps(partition, &newest.gaps, &newest.rules);
     }
     if let Some(log) = log {

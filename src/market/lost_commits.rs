@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{Checkpoint, CommitNumber};
 use super::symbol::Symbol;
 use super::time::EventTime;
+use crate::words::counted;
 
 /// How many losses a checkpoint lists; when there are more, the two oldest become one that spans both.
 const LOSSES_KEPT: usize = 100;
@@ -100,13 +101,12 @@ impl fmt::Display for LostCommits {
 impl fmt::Display for LostBars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { count, stocks, oldest, youngest } = self;
-        let bars = if *count == 1 { "bar" } else { "bars" };
-        write!(f, "{count} {bars} of ")?;
+        write!(f, "{} of ", counted(*count, "bar"))?;
         for (at, stock) in stocks.iter().take(PRINTED).enumerate() {
             write!(f, "{}{stock}", if at == 0 { "" } else { ", " })?;
         }
         if stocks.len() > PRINTED {
-            write!(f, " and {} more stocks", stocks.len() - PRINTED)?;
+            write!(f, " and {}", counted(stocks.len() - PRINTED, "more stock"))?;
         }
         write!(f, ", of windows from {oldest}")?;
         if youngest > oldest { write!(f, " to {youngest}") } else { Ok(()) }

@@ -38,13 +38,16 @@ impl LakeIdentity {
     }
 
     /// What is not the same in `other`: its name, as it is here, as it is there.
-    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
+    pub fn differences(&self, other: &Self) -> impl Iterator<Item = (&'static str, String, String)> {
         let pairs = [
             ("group", &self.group, &other.group),
             ("cluster", &self.cluster, &other.cluster),
             ("layout", &self.layout, &other.layout),
         ];
-        pairs.into_iter().filter(|(_, here, there)| here != there).map(|(what, here, there)| (what, &**here, &**there))
+        pairs
+            .into_iter()
+            .filter(|(_, here, there)| here != there)
+            .map(|(what, here, there)| (what, here.clone(), there.clone()))
     }
 }
 
@@ -88,7 +91,6 @@ impl Lake {
         match theirs.differences(ours).next() {
             None => Ok(()),
             Some((what, recorded, given)) => {
-                let [recorded, given] = [recorded, given].map(str::to_owned);
                 Err(StorageError::OtherIdentity { path: self.store().locate(""), what, recorded, given })
             }
         }

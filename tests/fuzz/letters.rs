@@ -34,7 +34,9 @@ fn a_record(bytes: &[u8]) {
     };
     let cut = letter.cut();
     assert_eq!(cut.cut(), cut, "to cut twice changes nothing");
-    assert!(cut.size() <= 2 * KEPT_BYTES && letter.payload.starts_with(cut.payload));
+    let size = cut.key.map_or(0, <[u8]>::len) + cut.payload.len();
+    assert_eq!(size, DeadLetter::size_when_cut(letter.key, letter.payload));
+    assert!(size <= 2 * KEPT_BYTES && letter.payload.starts_with(cut.payload));
     assert_eq!(cut.cut_from, (payload.len() > KEPT_BYTES).then_some(payload.len()));
     let headers = cut.headers();
     let find = |wanted| headers.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.as_str());

@@ -3,6 +3,7 @@
 
 pub mod brokers;
 pub mod cluster;
+pub mod damage;
 pub mod effort;
 pub mod flow;
 pub mod kept_logs;

@@ -69,9 +69,9 @@ impl Stages {
     }
 }
 
-/// Publishes no more of a file, and asks how far it came; `None` when there is no answer in time.
-pub async fn stop_replay(replay: Addr<ReplayProducer>, within: Duration) -> Option<ReplayedFile> {
-    tokio::time::timeout(within, replay.send(StopReplay)).await.ok()?.ok()
+/// Publishes no more of a file, and asks how far it came; `None` without a file, or when there is no answer in time.
+pub async fn stop_replay(replay: Option<Addr<ReplayProducer>>, within: Duration) -> Option<ReplayedFile> {
+    tokio::time::timeout(within, replay?.send(StopReplay)).await.ok()?.ok()
 }
 
 /// What became of the published ticks.

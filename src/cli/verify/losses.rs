@@ -1,10 +1,8 @@
 //! What the lake says of itself that it has lost for good.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Findings;
-use super::chains::ChainSeen;
 use super::remedy::Remedy;
 use crate::market::checkpoint::{Checkpoint, CommitNumber, TopicPartition};
 use crate::market::lost_commits::LostCommits;
@@ -12,19 +10,17 @@ use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::layout;
 
-/// Tells the losses that the newest checkpoints list. No repair ends that: the bars were there once.
-pub fn tell(root: &Path, chains: &BTreeMap<TopicPartition, ChainSeen>, findings: &mut Findings) {
-    for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
-        for lost in &newest.lost {
-            let path = root.join(layout::quarantined(partition, lost.last));
-            let which = match (lost.first, lost.last) {
-                (first, last) if first == last => format!("commit {last} of partition {partition} was"),
-                (first, last) => format!("commits from {first} to {last} of partition {partition} were"),
-            };
-            let problem = format!("{which} unreadable at a start, when the log had ended; lost with that: {lost}");
-            // the file may be gone by now, its loss is not
-            findings.of_row(&path, problem, oldest_bar(lost).as_ref(), Remedy::Restore);
-        }
+/// Tells what the newest checkpoint of a partition lists as lost. No repair ends that: the bars were there once.
+pub fn tell(root: &Path, partition: &TopicPartition, losses: &[LostCommits], findings: &mut Findings) {
+    for lost in losses {
+        let path = root.join(layout::quarantined(partition, lost.last));
+        let which = match (lost.first, lost.last) {
+            (first, last) if first == last => format!("commit {last} of partition {partition} was"),
+            (first, last) => format!("commits from {first} to {last} of partition {partition} were"),
+        };
+        let problem = format!("{which} unreadable at a start, when the log had ended; lost with that: {lost}");
+        // the file may be gone by now, its loss is not
+        findings.of_row(&path, problem, oldest_bar(lost).as_ref(), Remedy::Restore);
     }
 }
 

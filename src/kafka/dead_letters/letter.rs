@@ -41,14 +41,9 @@ impl<'a> DeadLetter<'a> {
         }
     }
 
-    /// What [`DeadLetter::size`] will be of a letter with these, once it is cut.
+    /// Bytes of key and payload of a letter with these, once it is cut.
     pub fn size_when_cut(key: Option<&[u8]>, payload: &[u8]) -> usize {
         key.map_or(0, kept) + kept(payload)
-    }
-
-    /// Bytes of key and payload.
-    pub fn size(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.payload.len()
     }
 
     /// Where the record comes from, why it is here, and what is missing.
