@@ -20,7 +20,7 @@ const ONE_CAUSE: Duration = Duration::from_secs(1);
 /// Wait before a partition is taken again: first, and longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Whoever was blocked by taking a partition does other work for so many times as long.
+/// Whoever waited in vain to take a partition does other work for so many times as long.
 const REST: u32 = 4;
 
 /// Why a partition is dropped and taken again.
@@ -143,7 +143,7 @@ impl RestartBudget {
     }
 }
 
-/// Spaces out work that blocks its thread, so that most of the time is left for other work.
+/// Spaces out vain waits that block a thread, so that most of the time is left for other work.
 #[derive(Debug, Default)]
 pub struct Rest {
     until: Option<Instant>,
@@ -154,9 +154,12 @@ impl Rest {
         self.until.is_none_or(|until| until <= now)
     }
 
-    /// The thread was blocked from `began` to `ended`.
-    pub fn after(&mut self, began: Instant, ended: Instant) {
-        self.until = Some(ended + ended.saturating_duration_since(began) * REST);
+    /// The thread was blocked from `began` to `ended`, and then there was this reason to try again. One that counts must come again
+    /// soon: spaced out by the slowness of a failing disk, its failures would never be more than the budget.
+    pub fn after(&mut self, reason: &RestartReason, began: Instant, ended: Instant) {
+        if !reason.counts() {
+            self.until = Some(ended + ended.saturating_duration_since(began) * REST);
+        }
     }
 }
 

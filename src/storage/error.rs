@@ -44,6 +44,9 @@ impl fmt::Display for Action {
 pub enum StorageError {
     #[error("cannot {action} {path}: {source}{}", remedy(source))]
     Io { action: Action, path: PathBuf, source: io::Error },
+    /// The same of opening a lake, where the cause is the place that was given.
+    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    UnusablePlace { action: Action, path: PathBuf, source: io::Error },
     #[error("{path} is not a directory; give another one with --lake")]
     NotADirectory { path: PathBuf },
     #[error(
@@ -112,18 +115,26 @@ impl StorageError {
     /// Whether the lake is at a place where it cannot be, or another one than the settings say: for the user to put right before
     /// anything can be done.
     pub fn is_wrong_place(&self) -> bool {
+        matches!(
+            self,
+            StorageError::NotADirectory { .. }
+                | StorageError::NoLake { .. }
+                | StorageError::OtherIdentity { .. }
+                | StorageError::UnusablePlace { .. }
+        )
+    }
+
+    /// What a lake could not be opened for: some refusals of the system are about the place then, which in the midst of work say
+    /// that something has happened to it.
+    pub(super) fn of_opening(self) -> Self {
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
         match self {
-            StorageError::NotADirectory { .. } | StorageError::NoLake { .. } | StorageError::OtherIdentity { .. } => {
-                true
+            StorageError::Io { action, path, source }
+                if matches!(source.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem) =>
+            {
+                StorageError::UnusablePlace { action, path, source }
             }
-            StorageError::Io { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::ReadOnlyFilesystem
-            ),
-            _ => false,
+            other => other,
         }
     }
 
@@ -174,6 +185,18 @@ mod tests {
         assert!(!failed(Action::Sync, Errno::IO).is_retriable());
         assert!(!failed(Action::Read, Errno::IO).is_retriable());
         assert!(!failed(Action::Write, Errno::ACCESS).is_retriable());
+    }
+
+    #[test]
+    fn a_refusal_of_the_system_is_about_the_place_only_when_a_lake_is_opened() {
+        use rustix::io::Errno;
+        for errno in [Errno::NOENT, Errno::NOTDIR, Errno::ACCESS, Errno::ROFS] {
+            let of_work = failed(Action::Write, errno).to_string();
+            assert!(!failed(Action::Write, errno).is_wrong_place(), "{errno}");
+            let opening = failed(Action::Write, errno).of_opening();
+            assert_eq!((opening.is_wrong_place(), opening.to_string()), (true, of_work));
+        }
+        assert!(!failed(Action::Write, Errno::NOSPC).of_opening().is_wrong_place());
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn who_is_fenced_gives_the_group_its_time_to_say_whose_the_partition_is() {
 }
 
 #[test]
-fn work_that_blocks_has_at_most_a_fifth_of_the_time() {
+fn vain_waits_have_at_most_a_fifth_of_the_time() {
+    let not_yet = RestartReason::NotYet("no broker answers".into());
     let (mut rest, start) = (Rest::default(), Instant::now());
     let (mut now, mut blocked) = (start, Duration::ZERO);
     while now < start + Duration::from_secs(600) {
@@ -103,11 +104,31 @@ fn work_that_blocks_has_at_most_a_fifth_of_the_time() {
             let began = now;
             now += Duration::from_secs(2);
             blocked += Duration::from_secs(2);
-            rest.after(began, now);
+            rest.after(&not_yet, began, now);
         }
         now += Duration::from_millis(50);
     }
     assert!((Duration::from_secs(110)..=Duration::from_secs(122)).contains(&blocked), "{blocked:?}");
+}
+
+#[test]
+fn a_disk_that_takes_its_time_to_fail_still_ends_the_process() {
+    let ((mut budget, start), mut rest) = (budget(), Rest::default());
+    let (mut now, mut due) = (start, start);
+    while now < start + Duration::from_secs(600) {
+        if due <= now && rest.is_over(now) {
+            let began = now;
+            now += Duration::from_secs(4);
+            let failed = RestartReason::Storage("it is dying".into());
+            rest.after(&failed, began, now);
+            if budget.spend(&partition(0), &failed, now).is_err() {
+                return;
+            }
+            due = now + budget.wait_of(&partition(0), &failed, now);
+        }
+        now += Duration::from_millis(50);
+    }
+    panic!("restarted for ever");
 }
 
 #[test]

@@ -97,9 +97,13 @@ impl ConsumerState {
         if let Some(partition) = self.due(now) {
             match source.restart(&partition) {
                 Ok(()) => self.take(&partition),
-                Err(error) => self.failed(&error),
+                Err(error) => {
+                    if let Some(reason) = error.may_be_taken_again() {
+                        self.restarts.rest.after(&reason, now.into_std(), Instant::now().into_std());
+                    }
+                    self.failed(&error);
+                }
             }
-            self.restarts.rest.after(now.into_std(), Instant::now().into_std());
         }
         windows
     }

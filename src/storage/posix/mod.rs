@@ -41,6 +41,10 @@ impl PosixStore {
     /// # Errors
     /// When the directory cannot be made or written, or another process holds the lock in a way that excludes `sharing`.
     pub fn open(root: &Path, sharing: Sharing) -> Result<Self, StorageError> {
+        Self::open_or_make(root, sharing).map_err(StorageError::of_opening)
+    }
+
+    fn open_or_make(root: &Path, sharing: Sharing) -> Result<Self, StorageError> {
         match fs::metadata(root) {
             Ok(meta) if !meta.is_dir() => return Err(StorageError::NotADirectory { path: root.to_owned() }),
             _ => make_dirs(root)?,
@@ -62,7 +66,7 @@ impl PosixStore {
         let is_dir = |path: &Path| match fs::metadata(path) {
             Ok(meta) => Ok(meta.is_dir()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(failed(Action::Open, path)(e)),
+            Err(e) => Err(failed(Action::Open, path)(e).of_opening()),
         };
         if fs::metadata(root).is_ok_and(|meta| !meta.is_dir()) {
             return Err(StorageError::NotADirectory { path: root.to_owned() });
