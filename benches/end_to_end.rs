@@ -22,7 +22,7 @@ use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::settings::Layout;
 
 use support::args::{CargoArgs, write_json};
-use support::bare_loop::bare_loop;
+use support::bare_loop::BareArgs;
 use support::contest::contest;
 use support::filled_topics::Broker;
 use support::replayed_file::replay;
@@ -49,11 +49,8 @@ struct Options {
     /// Writes the figures here
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Runs the competitor: the topics to read
-    #[arg(long, hide = true, value_delimiter = ',')]
-    bare_loop: Vec<String>,
-    #[arg(long, hide = true, default_value = "")]
-    group: String,
+    #[command(flatten)]
+    bare: BareArgs,
     #[command(flatten)]
     cargo: CargoArgs,
 }
@@ -67,7 +64,7 @@ enum LayoutName {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if !options.cargo.mean("end_to_end") {
+    if options.bare.run()? || !options.cargo.mean("end_to_end") {
         return Ok(());
     }
     let layout = match options.layout {
@@ -77,11 +74,6 @@ fn main() -> Result<()> {
     let usual = Universe::of(layout);
     let universe = Universe { stocks: options.stocks.unwrap_or(usual.stocks), ..usual };
     let figures = match options.broker {
-        Some(broker) if !options.bare_loop.is_empty() => {
-            let result = bare_loop(&broker, &options.group, &options.bare_loop, options.ticks)?;
-            println!("{}", serde_json::to_string(&result)?);
-            return Ok(());
-        }
         Some(broker) => {
             let contest = contest(&Broker::Cluster(broker), universe, options.ticks, options.runs)?;
             contest.print();

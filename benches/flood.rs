@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Two floods of the same size. One is *among* the ticks, bad records behind each good tick in the same partition: they have to be
-//! read in their turn. Good ticks a second with it, over those without it, must be at least a half when every other record is bad.
+//! read in their turn. Good ticks a second with it, over those without it, must be at least a half when every other record is bad;
+//! a loop that only polls reads the same two logs, for what is to be had there.
 //! The other goes into *one* partition, that of the last stock: there the rate of the ticks of the other partitions counts.
 //! Bad records are read, judged, counted, and some of them become dead letters.
 
@@ -26,6 +27,7 @@ use stockstream::storage::layout::chain_dir;
 
 use support::args::{RoundsArgs, write_json};
 use support::bad_records::BadKind;
+use support::bare_loop::{BareArgs, measure_bare};
 use support::filled_topics::{Broker, Content, FilledTopics, Flood, FloodPlace};
 use support::log_moments::moment_of;
 use support::process::measure;
@@ -45,6 +47,8 @@ struct Options {
     #[arg(long, value_enum, default_value_t = BadKind::Malformed)]
     kind: BadKind,
     #[command(flatten)]
+    bare: BareArgs,
+    #[command(flatten)]
     rounds: RoundsArgs,
 }
 
@@ -63,6 +67,8 @@ struct Figures {
 #[derive(Default, Serialize)]
 struct Reading {
     million_per_second: Spread,
+    /// Of the bare loop, good ticks only.
+    polled_million_per_second: Spread,
     /// Ticks of all partitions but the last, until these are committed.
     others_million_per_second: Spread,
     /// A million good ticks, and what comes with them. Varies less than times.
@@ -72,7 +78,7 @@ struct Reading {
 
 fn main() -> Result<()> {
     let mut options = Options::parse();
-    if !options.rounds.cargo.mean("flood") {
+    if options.bare.run()? || !options.rounds.cargo.mean("flood") {
         return Ok(());
     }
     let (broker, is_smoke) = options.rounds.broker()?;
@@ -106,6 +112,8 @@ impl Figures {
         print_row("alone: million good ticks a second", &alone.million_per_second);
         print_row("in a flood: million good ticks a second", &among.million_per_second);
         print_row("good ticks a second, in a flood / alone", &among.million_per_second.over(&alone.million_per_second));
+        let polled = among.polled_million_per_second.over(&alone.polled_million_per_second);
+        print_row("the same of the poll loop", &polled);
         print_row("CPU of good ticks, alone / in a flood", &alone.cpu_seconds.over(&among.cpu_seconds));
         print_row("alone: peak memory, MB", &alone.peak_rss_mb);
         print_row("in a flood: peak memory, MB", &among.peak_rss_mb);
@@ -133,12 +141,13 @@ impl<'a> Case<'a> {
         Ok(Self { topics, dir, content, reading: Reading::default() })
     }
 
-    /// From the first partition taken until everything is committed.
+    /// The program from the first partition taken until everything is committed, the loop from its assignment on.
     fn read(&mut self, round: usize) -> Result<()> {
         let Content { universe, ticks, flood } = self.content;
         let lake = self.dir.path().join(format!("lake-{round}"));
-        let group = format!("flood_{:08x}", rand::random::<u32>());
-        let measured = measure(&mut self.topics.program(&lake, &group))?;
+        let records = ticks + flood.map_or(0, |flood| ticks * flood.per_tick);
+        let (polled, _) = measure_bare(&self.topics, &format!("bare_{round}"), records)?;
+        let measured = measure(&mut self.topics.program(&lake, &self.topics.group(&round.to_string())))?;
         let summary = measured.json()?;
         let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
         ensure!(count("in_bars")? + count("open")? == ticks as u64, "not every good tick is in a bar: {summary}");
@@ -149,6 +158,7 @@ impl<'a> Case<'a> {
         let rate = |ticks: usize, until: f64| ticks as f64 / 1e6 / (until - taken);
         let others = ticks - ticks / universe.stocks;
         let figures = &mut self.reading;
+        figures.polled_million_per_second.push(ticks as f64 / 1e6 / polled.seconds);
         figures.million_per_second.push(rate(ticks, moment_of(&measured.stderr, "stopping")?));
         figures.others_million_per_second.push(rate(others, others_committed(&self.topics.topics, &lake)?));
         figures.cpu_seconds.push(measured.cpu_seconds / (ticks as f64 / 1e6));

@@ -2,15 +2,60 @@
 //! that let it run fastest.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::{ClientConfig, ClientContext};
 use serde::{Deserialize, Serialize};
 
-use super::process::thread_cpu_seconds;
+use super::filled_topics::FilledTopics;
+use super::process::{Measured, measure, thread_cpu_seconds};
+
+/// Makes the process the loop instead of a benchmark.
+#[derive(Args)]
+pub struct BareArgs {
+    /// Runs the competitor: the topics to read
+    #[arg(long, hide = true, value_delimiter = ',', requires_all = ["bare_broker", "bare_group", "bare_records"])]
+    bare_loop: Vec<String>,
+    #[arg(long, hide = true)]
+    bare_broker: Option<String>,
+    #[arg(long, hide = true)]
+    bare_group: Option<String>,
+    #[arg(long, hide = true)]
+    bare_records: Option<usize>,
+}
+
+impl BareArgs {
+    /// Whether this process is the loop; then it has run.
+    ///
+    /// # Errors
+    /// When the client or the broker fails.
+    pub fn run(&self) -> Result<bool> {
+        let Self { bare_loop, bare_broker: Some(broker), bare_group: Some(group), bare_records: Some(records) } = self
+        else {
+            return Ok(false);
+        };
+        println!("{}", serde_json::to_string(&read(broker, group, bare_loop, *records)?)?);
+        Ok(true)
+    }
+}
+
+/// Runs the loop over these topics as a process of its own, as a fresh group of this name. The benchmark must have [`BareArgs`].
+///
+/// # Errors
+/// When it fails.
+pub fn measure_bare(topics: &FilledTopics<'_>, name: &str, records: usize) -> Result<(BareResult, Measured)> {
+    let measured = measure(
+        Command::new(std::env::current_exe()?)
+            .args(["--bare-loop", &topics.topics.join(","), "--bare-broker", topics.broker.address()])
+            .args(["--bare-group", &topics.group(name), "--bare-records", &records.to_string()]),
+    )?;
+    Ok((serde_json::from_value(measured.json()?)?, measured))
+}
 
 /// What the loop says of itself, on stdout.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,10 +80,7 @@ impl ConsumerContext for Assigned {
 }
 
 /// Joins a group and reads that many records.
-///
-/// # Errors
-/// When the client or the broker fails.
-pub fn bare_loop(broker: &str, group: &str, topics: &[String], ticks: usize) -> Result<BareResult> {
+fn read(broker: &str, group: &str, topics: &[String], records: usize) -> Result<BareResult> {
     let consumer: BaseConsumer<Assigned> = ClientConfig::new()
         .set("bootstrap.servers", broker)
         .set("group.id", group)
@@ -50,7 +92,7 @@ pub fn bare_loop(broker: &str, group: &str, topics: &[String], ticks: usize) -> 
     consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
     let cpu_before = thread_cpu_seconds()?;
     let (mut read, mut bytes) = (0, 0);
-    while read < ticks {
+    while read < records {
         if let Some(message) = consumer.poll(Duration::from_millis(100)) {
             bytes += message?.payload_len();
             read += 1;

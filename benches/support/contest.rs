@@ -1,12 +1,11 @@
 //! The program against the bare loop: the same topics, alternating, a process each, a fresh group and lake each.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::bare_loop::BareResult;
+use super::bare_loop::measure_bare;
 use super::core_pass::core_pass;
 use super::filled_topics::{Broker, FilledTopics};
 use super::log_moments::{field_of, moment_of};
@@ -58,7 +57,7 @@ pub fn contest(broker: &Broker, universe: Universe, ticks: usize, rounds: usize)
     let mut contest = Contest { layout, stocks, ticks, ..Contest::default() };
     let one_partition = Work::of_one_partition(universe, 0).payloads(CORE_TICKS.min(ticks));
     for round in 0..rounds {
-        contest.read_bare(broker, &topics, round)?;
+        contest.read_bare(&topics, round)?;
         contest.read_with_system(&topics, &dir.path().join(format!("lake-{round}")), round)?;
         contest.read_without_commits(&topics, &dir.path().join(format!("empty-{round}")), round)?;
         let symbols = Work::of_one_partition(universe, 0).symbols;
@@ -74,14 +73,8 @@ pub fn contest(broker: &Broker, universe: Universe, ticks: usize, rounds: usize)
 }
 
 impl Contest {
-    fn read_bare(&mut self, broker: &Broker, topics: &FilledTopics<'_>, round: usize) -> Result<()> {
-        let group = topics.group(&format!("bare_{round}"));
-        let measured = measure(
-            Command::new(std::env::current_exe()?)
-                .args(["--bare-loop", &topics.topics.join(","), "--group", &group])
-                .args(["--broker", broker.address(), "--ticks", &self.ticks.to_string()]),
-        )?;
-        let result: BareResult = serde_json::from_value(measured.json()?)?;
+    fn read_bare(&mut self, topics: &FilledTopics<'_>, round: usize) -> Result<()> {
+        let (result, measured) = measure_bare(topics, &format!("bare_{round}"), self.ticks)?;
         self.bare.push(self.ticks, result.seconds, measured.cpu_seconds, measured.peak_rss_mb);
         self.poll_nanos.push(result.polling_cpu_seconds * 1e9 / self.ticks as f64);
         Ok(())
