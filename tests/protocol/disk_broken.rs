@@ -3,11 +3,11 @@
 use rstest::rstest;
 
 use crate::actors::Style;
-use crate::model_store::StoreRule;
 use crate::steps::{
     Found, by_turns_and_a_power_cut, late_engine, one_dies, stopped_and_continued, three_owners,
     two_owners_and_a_power_cut,
 };
+use crate::store_rules::StoreRule;
 
 fn eager(commits: usize) -> Style {
     Style::Eager { commits }

@@ -13,6 +13,7 @@ mod model_store;
 mod names;
 mod reader;
 mod steps;
+mod store_rules;
 mod storm;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,8 +5,8 @@ use rstest::rstest;
 use stockstream::storage::layout;
 
 use crate::actors::Style;
-use crate::model_store::StoreRule;
 use crate::steps::{Found, TO_THE_END, assert_right, begun, cut_in_every_way, finish, start};
+use crate::store_rules::StoreRule;
 use crate::support::effort::Effort;
 use crate::world::World;
 

@@ -8,7 +8,7 @@ use stockstream::market::time::EventTime;
 use crate::HOUR;
 use crate::actors::{Part, Style};
 use crate::core_search::{BEGIN, symbol};
-use crate::model_store::StoreRule;
+use crate::store_rules::StoreRule;
 use crate::support::effort::Effort;
 use crate::support::oracle::LogRecord;
 use crate::world::{Ownership, World, part};

@@ -13,7 +13,7 @@ use stockstream::market::time::{EventTime, Span};
 use crate::HOUR;
 use crate::actors::Style;
 use crate::core_search::{BEGIN, symbol};
-use crate::model_store::StoreRule;
+use crate::store_rules::StoreRule;
 use crate::support::effort::{Effort, seed};
 use crate::support::oracle::LogRecord;
 use crate::world::{Ownership, Process, World, part};

@@ -14,7 +14,8 @@ use stockstream::storage::{Dataset, Lake, LakeIdentity};
 
 use crate::actors::{Ended, Feed, Part, Style, follow, own};
 use crate::disk::{Content, Disk};
-use crate::model_store::{ModelStore, StoreRule};
+use crate::model_store::ModelStore;
+use crate::store_rules::StoreRule;
 use crate::support::oracle::{Counts, Facts, LogRecord, one_pass};
 use crate::turn::Actor;
 
