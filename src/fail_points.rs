@@ -127,8 +127,8 @@ impl Place {
 pub fn arm() -> impl Sized {
     let scenario = fail::FailScenario::setup();
     for (name, _) in fail::list() {
-        armed::ANY.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(Place::ALL.iter().any(|place| place.name() == name), "FAILPOINTS names {name}, which is no place");
+        let place = Place::ALL.into_iter().find(|place| place.name() == name);
+        armed::arm(place.unwrap_or_else(|| panic!("FAILPOINTS names {name}, which is no place")));
         eprintln!("a build for tests, which FAILPOINTS tells to fail at {name}");
     }
     scenario
@@ -137,19 +137,29 @@ pub fn arm() -> impl Sized {
 #[cfg(feature = "fail-points")]
 mod armed {
     use std::io;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use rustix::io::Errno;
     use rustix::process::{Signal, getpid, kill_process};
 
     use super::Place;
 
-    /// Whether there is any: to look one up takes a lock, and some places are passed for every record.
-    pub(super) static ANY: AtomicBool = AtomicBool::new(false);
+    /// A bit for each place where something is to happen: to look one up takes a lock, and some places are passed for every record, also
+    /// while a benchmark has another one armed.
+    static PLACES: AtomicU32 = AtomicU32::new(0);
+
+    const fn bit(place: Place) -> u32 {
+        1 << place as u32
+    }
+
+    pub(super) fn arm(place: Place) {
+        PLACES.fetch_or(bit(place), Ordering::Relaxed);
+    }
 
     #[inline(always)]
     pub(super) fn eval<R>(place: Place, returned: impl FnOnce(Option<String>) -> R) -> Option<R> {
-        if ANY.load(Ordering::Relaxed) { fail::eval(place.name(), returned) } else { None }
+        let is_armed = PLACES.load(Ordering::Relaxed) & bit(place) != 0;
+        if is_armed { fail::eval(place.name(), returned) } else { None }
     }
 
     #[inline(always)]

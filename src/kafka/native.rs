@@ -2,8 +2,8 @@
 //!
 //! `BaseConsumer::poll` will not do: its end-of-partition error names no topic (with one topic a stock every partition is
 //! number 0), and it takes one record at a time and allocates for it. So records are forwarded to a queue of their own, and this
-//! module reads both. It, `event` and `intake` alone have `unsafe`; what they give out are safe values that borrow from what they came
-//! in. Making, closing and every other call remain rdkafka's.
+//! module reads both. It, `event` and `intake` alone have `unsafe`; what they give out are copies, and records that live as long as the
+//! call of the sink that is given them. Making, closing and every other call remain rdkafka's.
 
 use std::ffi::CString;
 use std::ptr::{self, NonNull};
@@ -19,7 +19,7 @@ mod event;
 mod intake;
 
 use event::text;
-pub(super) use event::{AT_THE_END, Event, Failure, Kind, Partitions};
+pub(super) use event::{Event, Failure};
 pub(super) use intake::{Item, Record};
 
 /// A consumer that is a member of a group, and its queues.
@@ -48,8 +48,11 @@ impl<C: ConsumerContext> NativeConsumer<C> {
     /// The next event, or `None` after `wait`.
     pub(super) fn poll(&self, wait: Duration) -> Option<Event> {
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is alive; the event belongs to us and is destroyed by `Event`.
-        NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), millis) }).map(Event)
+        // SAFETY: the queue is alive; the event belongs to us.
+        unsafe {
+            let event = NonNull::new(sys::rd_kafka_queue_poll(self.queue.as_ptr(), millis))?;
+            Some(Event::take(event))
+        }
     }
 
     /// Gives all records that have come to `sink`, waiting for the first.
@@ -93,7 +96,7 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
-    /// Commits offsets to the group; [`Kind::CommitAnswered`] tells when that is over. (`Consumer::commit` tells nobody.)
+    /// Commits offsets to the group; [`Event::CommitAnswered`] tells when that is over. (`Consumer::commit` tells nobody.)
     pub(super) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), String> {
         let client = self.consumer.client().native_ptr();
         // SAFETY: client, list and queue are alive during the call, which copies the list and keeps a reference to the queue.
@@ -102,24 +105,24 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         })
     }
 
-    /// Answers a [`Kind::Assign`]: begin to read at the offsets in the list.
-    pub(super) fn assign(&self, partitions: &Partitions<'_>) -> Result<(), String> {
+    /// Answers a [`Event::Assign`]: begin to read at the offsets in the list.
+    pub(super) fn assign(&self, partitions: &TopicPartitionList) -> Result<(), String> {
         let client = self.consumer.client().native_ptr();
         if self.is_cooperative() {
             // SAFETY: client and list are alive during the call.
-            into_result(unsafe { sys::rd_kafka_incremental_assign(client, partitions.list) })
+            into_result(unsafe { sys::rd_kafka_incremental_assign(client, partitions.ptr()) })
         } else {
             // SAFETY: as above.
-            code_into_result(unsafe { sys::rd_kafka_assign(client, partitions.list) })
+            code_into_result(unsafe { sys::rd_kafka_assign(client, partitions.ptr()) })
         }
     }
 
-    /// Answers a [`Kind::Revoke`].
-    pub(super) fn unassign(&self, partitions: &Partitions<'_>) -> Result<(), String> {
+    /// Answers a [`Event::Revoke`].
+    pub(super) fn unassign(&self, partitions: &TopicPartitionList) -> Result<(), String> {
         let client = self.consumer.client().native_ptr();
         if self.is_cooperative() {
             // SAFETY: as in `assign`.
-            into_result(unsafe { sys::rd_kafka_incremental_unassign(client, partitions.list) })
+            into_result(unsafe { sys::rd_kafka_incremental_unassign(client, partitions.ptr()) })
         } else {
             // SAFETY: a null list means: nothing is assigned.
             code_into_result(unsafe { sys::rd_kafka_assign(client, ptr::null()) })

@@ -16,7 +16,7 @@ use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
-use crate::kafka::native::{AT_THE_END, Failure, Kind, NativeConsumer, Partitions};
+use crate::kafka::native::{Event, Failure, NativeConsumer};
 use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
@@ -73,29 +73,34 @@ impl KafkaSource {
         self.needed.clone()
     }
 
-    fn on_assign(&mut self, mut list: Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+    fn on_assign(&mut self, partitions: Vec<TopicPartition>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
         self.slots.doubt();
         let deadline = Instant::now() + ASSIGN_PATIENCE;
-        let partitions: Vec<_> = list.iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
         tracing::info!(partitions = partitions.len(), "assigned by the group");
         let first = self.slots.all().len();
-        for (index, partition) in partitions.into_iter().enumerate() {
-            let (next, held) = match self.decide_start(&partition, deadline) {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let mut refused = None;
+        for partition in partitions {
+            let (next, begin, held) = match self.decide_start(&partition, deadline) {
                 Ok(next) => {
-                    list.set_offset(index, next.0);
                     sink(SourceEvent::Assigned(&partition));
-                    (next, false)
+                    (next, Offset::Offset(next.0), false)
                 }
                 Err(error) => {
-                    list.set_offset(index, AT_THE_END);
                     sink(SourceEvent::Error(error));
-                    (NextOffset(0), true)
+                    // taken in name only
+                    (NextOffset(0), Offset::End, true)
                 }
             };
+            refused = list.add_partition_offset(&partition.topic, partition.partition, begin).err().or(refused);
             self.slots.add(partition, next, held);
         }
         self.forward(first, sink);
-        if let Err(error) = self.native.assign(&list) {
+        let assigned = match refused {
+            Some(error) => Err(error.to_string()),
+            None => self.native.assign(&list),
+        };
+        if let Err(error) = assigned {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the assignment was refused: {error}"))));
         }
         // A pause outlives an assignment inside librdkafka: say again for each what is meant now.
@@ -121,16 +126,18 @@ impl KafkaSource {
         }
     }
 
-    fn on_revoke(&mut self, list: &Partitions<'_>, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+    fn on_revoke(&mut self, partitions: &[TopicPartition], sink: &mut dyn FnMut(SourceEvent<'_>)) {
         self.slots.doubt();
-        for (topic, number) in list.iter() {
-            if let Some(slot) = self.slots.remove(topic, number) {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+            if let Some(slot) = self.slots.remove(&partition.topic, partition.partition) {
                 self.needed.forget(&slot.partition);
                 self.offsets.forget(&slot.partition);
                 sink(SourceEvent::Revoked(slot.partition));
             }
         }
-        if let Err(error) = self.native.unassign(list) {
+        if let Err(error) = self.native.unassign(&list) {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the revocation was refused: {error}"))));
         }
     }
@@ -190,23 +197,23 @@ impl RecordSource for KafkaSource {
         while given < max {
             let Some(event) = self.native.poll(wait) else { break };
             (given, wait) = (given + 1, Duration::ZERO);
-            match event.kind() {
-                Kind::Assign(list) => self.on_assign(list, sink),
-                Kind::Revoke(list) => self.on_revoke(&list, sink),
-                Kind::Failure(failure) => self.on_failure(failure, sink),
-                Kind::CommitAnswered(answer) => {
+            match event {
+                Event::Assign(partitions) => self.on_assign(partitions, sink),
+                Event::Revoke(partitions) => self.on_revoke(&partitions, sink),
+                Event::Failure(failure) => self.on_failure(failure, sink),
+                Event::CommitAnswered(answer) => {
                     self.offsets.answered();
                     // A rebalance takes the right to commit away from offsets that are under way.
                     if let Err(error) = answer {
                         tracing::debug!(%error, "the group did not take the offsets (lag monitors only)");
                     }
                 }
-                Kind::Stray => {
+                Event::Stray => {
                     let reason = String::from("the client gave a record past the queue of records");
                     sink(SourceEvent::Error(SourceError::Fatal(reason)));
                 }
-                Kind::Log { level, facility, text } => self.native.consumer().context().log(level, facility, text),
-                Kind::Other => {}
+                Event::Log { level, facility, text } => self.native.consumer().context().log(level, &facility, &text),
+                Event::Other => {}
             }
         }
         if self.intake.is_empty() {
