@@ -4,6 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use rustix::process::Signal;
 use stockstream::market::bar::Bar;
 use stockstream::storage::{Dataset, Lake};
@@ -165,12 +166,18 @@ fn stuck_windows_are_left_behind_and_made_anew() {
     assert_eq!(summary.restarts, 3, "each partition has windows on that thread: {summary:?}");
 }
 
-#[test]
-fn a_stuck_writer_ends_the_process_with_a_clear_message() {
+#[rstest]
+#[case::consumer("consumer.read=500*off->1*sleep(600000)", "the consumer has been stuck for")]
+#[case::writer("writer.commit=5*off->1*sleep(600000)", "the writer has been stuck for")]
+#[case::indicator_engine("engine.compute=3*off->1*sleep(600000)", "the indicator engine has been stuck for")]
+fn a_stuck_thread_that_nobody_can_replace_ends_the_process_with_a_clear_message(
+    #[case] failpoints: &str,
+    #[case] says: &str,
+) {
     let flow = Flow::new(true, &format!("{OFTEN}[supervision]\nstuck_after = \"1s\"\n"));
     let ticks = ticks(9, 5_000);
-    let ended = disturbed("writer.commit=5*off->1*sleep(600000)", &flow, &ticks).end();
-    ended.refused(1, &["the writer has been stuck for", "the disk of the lake does not answer"]);
+    let ended = disturbed(failpoints, &flow, &ticks).end();
+    ended.refused(1, &[says, "the disk of the lake", "what is committed is right"]);
     flow.until_end();
     assert_right(&flow, &ticks);
 }

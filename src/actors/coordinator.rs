@@ -190,11 +190,7 @@ impl Coordinator {
             let reason = format!("the actor {dead} died; this is a defect, the log above says where");
             ctx.notify(PipelineFailed(reason));
         }
-        let silent = pipeline.writer_pulse.silent_for();
-        if silent >= self.settings.supervision.stuck_after {
-            let reason = format!(
-                "the writer has been stuck for {silent:.0?}: the disk of the lake does not answer; what is committed is right"
-            );
+        if let Some(reason) = pipeline.stuck_thread() {
             ctx.notify(PipelineFailed(reason));
         }
     }

@@ -19,7 +19,7 @@ mod intake;
 mod member;
 mod slot;
 pub use error::{SourceError, TakeRefused};
-pub use member::KafkaSource;
+pub use member::{ASSIGN_PATIENCE, KafkaSource};
 
 /// Called on the polling thread when a partition is assigned, with what its log holds: takes it and says where reading begins.
 pub type TakePartition = Box<dyn Fn(&TopicPartition, LogBounds) -> Result<Start, TakeRefused> + Send + Sync>;

@@ -17,6 +17,7 @@
 //! with the question; so the pipeline is built from its end to its beginning.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -36,7 +37,7 @@ use crate::actors::tick_consumer::{
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::client::session_timeout;
 use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
-use crate::kafka::source::KafkaSource;
+use crate::kafka::source::{ASSIGN_PATIENCE, KafkaSource};
 use crate::market::symbol::Symbol;
 use crate::messages::live::RetentionMeasured;
 use crate::settings::Settings;
@@ -46,10 +47,19 @@ pub struct Pipeline {
     pub stages: Stages,
     /// For whoever produces ticks.
     pub producers: Arbiter,
-    pub writer_pulse: Pulse,
+    watched: [Watched; 3],
     windows: WindowThread,
     others: Vec<Arbiter>,
     _retention: RetentionWatch,
+}
+
+/// A thread whose partitions have nobody else: if it is stuck, only another process can go on.
+struct Watched {
+    what: &'static str,
+    pulse: Pulse,
+    /// Silence that is none of our own making.
+    stuck_after: Duration,
+    why: &'static str,
 }
 
 /// Starts everything but the producers, from the lake up to the log.
@@ -132,10 +142,25 @@ pub fn spawn_pipeline(
         TickConsumer::new(Box::new(source), params, letter_box, outputs)
     });
 
+    let watch = |what, thread: &Arbiter, stuck_after, why| {
+        let pulse = Pulse::of(thread.handle());
+        Watched { what, pulse, stuck_after, why }
+    };
+    let disk = "the disk of the lake does not answer";
+    let watched = [
+        watch(
+            "consumer",
+            &reading,
+            stuck_after + ASSIGN_PATIENCE,
+            "neither its broker nor the disk of the lake answers",
+        ),
+        watch("writer", &writing, stuck_after, disk),
+        watch("indicator engine", &features, stuck_after, disk),
+    ];
     Ok(Pipeline {
         stages: Stages { consumer, writer, engine },
         producers: Arbiter::new(),
-        writer_pulse: Pulse::of(writing.handle()),
+        watched,
         windows,
         others: vec![reading, writing, features],
         _retention: retention,
@@ -151,6 +176,15 @@ impl Pipeline {
             ("IndicatorEngine", self.stages.engine.connected()),
         ];
         alive.into_iter().find(|(_, connected)| !connected).map(|(name, _)| name)
+    }
+
+    /// Why the process cannot go on, if a thread has been silent for too long. To be called several times a second.
+    pub fn stuck_thread(&mut self) -> Option<String> {
+        self.watched.iter_mut().find_map(|Watched { what, pulse, stuck_after, why }| {
+            let silent = pulse.silent_for();
+            let reason = || format!("the {what} has been stuck for {silent:.0?}: {why}; what is committed is right");
+            (silent >= *stuck_after).then(reason)
+        })
     }
 
     /// Stops the threads and waits for each.

@@ -23,7 +23,7 @@ use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
 
 /// How long an assignment may wait for the brokers, for all its partitions together.
-const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
+pub const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often records are forwarded to their queue once more. The client ends a forward when it stops to fetch a partition, and where a
 /// partition is assigned again at once, that is some time after it was forwarded.
