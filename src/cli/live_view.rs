@@ -11,7 +11,6 @@ use tracing::info;
 use self::fit::{Piece, fit, piece};
 use super::console::Console;
 use crate::actors::live_feed::{LiveFeed, LiveStock, LiveView, ShowView};
-use crate::market::checkpoint::NextOffset;
 use crate::market::symbol::Symbol;
 use crate::run_summary::Latency;
 use crate::words::counted;
@@ -85,12 +84,12 @@ fn retention(view: &LiveView) -> Vec<Piece> {
     let Some(nearest) = &view.nearest_loss else { return Vec::new() };
     let percent = nearest.distance.share_left() * 100.0;
     match nearest.near {
-        // Nothing was ever deleted.
-        0 if nearest.distance.log_start == NextOffset(0) => Vec::new(),
+        // Nothing was ever deleted, or needed for long.
+        0 if percent >= 99.5 => Vec::new(),
         0 => vec![piece(2, format!(", retention {percent:.0} % left"))],
         _ => vec![
             piece(0, format!(", retention of {}: {percent:.0} % left", nearest.partition)),
-            piece(2, "; the broker is about to delete what is still needed"),
+            piece(2, "; the broker may soon delete what is still needed"),
         ],
     }
 }
@@ -137,8 +136,8 @@ mod tests {
     use crate::indicators::stock::StockIndicators;
     use crate::kafka::retention::NearestLoss;
     use crate::market::bar::Bar;
-    use crate::market::checkpoint::TopicPartition;
-    use crate::market::retention::RetentionDistance;
+    use crate::market::checkpoint::{NextOffset, TopicPartition};
+    use crate::market::retention::{RetentionDistance, RetentionLimits};
     use crate::market::time::EventTime;
 
     fn view(stocks: usize) -> LiveView {
@@ -188,10 +187,15 @@ mod tests {
         assert_eq!((stock.as_str(), total.as_str()), ("S00          11.00", "all        50 ticks/"));
     }
 
+    fn distance(log_start: NextOffset, log_end: NextOffset, resume: NextOffset) -> RetentionDistance {
+        let (needed_for, limits) = (Duration::ZERO, RetentionLimits::default());
+        RetentionDistance { log_start, log_end, resume, needed_for, limits }
+    }
+
     #[test]
     fn what_the_broker_is_about_to_delete_is_said_in_a_narrow_terminal_too() {
         let [log_start, log_end, resume] = [100, 300, 110].map(NextOffset);
-        let distance = RetentionDistance { log_start, log_end, resume };
+        let distance = distance(log_start, log_end, resume);
         let nearest = NearestLoss { partition: TopicPartition::new("t", 3), distance, near: 1 };
         let view = LiveView { nearest_loss: Some(nearest), ..view(1) };
         let total = |width: usize| lines(&view, width).last().unwrap();
@@ -223,15 +227,11 @@ mod tests {
     fn how_much_of_the_log_is_left_is_shown_once_the_broker_deletes() {
         let total = |near: usize, log_start: i64| {
             let [log_start, log_end, resume] = [log_start, 300, 110].map(NextOffset);
-            let distance = RetentionDistance { log_start, log_end, resume };
+            let distance = distance(log_start, log_end, resume);
             let nearest = NearestLoss { partition: TopicPartition::new("t", 3), distance, near };
             lines(&LiveView { nearest_loss: Some(nearest), ..view(1) }, WIDE).last().unwrap()
         };
-        assert!(
-            total(1, 100).contains("retention of t-3: 5 % left; the broker is about to delete"),
-            "{}",
-            total(1, 100)
-        );
+        assert!(total(1, 100).contains("retention of t-3: 5 % left; the broker may soon delete"), "{}", total(1, 100));
         assert!(total(0, 100).ends_with("lag 5 records, retention 5 % left"), "{}", total(0, 100));
         assert!(total(0, 0).ends_with("lag 5 records"), "{}", total(0, 0));
     }

@@ -23,3 +23,4 @@ pub mod tail;
 #[cfg(test)]
 mod testing;
 pub mod topics;
+mod wait;

@@ -1,11 +1,7 @@
 //! Which topic a stock's ticks are in, and that it exists.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -15,6 +11,7 @@ use super::client::{self, ClientError};
 use super::client_log::QuietContext;
 use super::embedded::{EmbeddedBroker, EmbeddedError};
 use super::greeting::{self, NoCluster};
+use super::wait::wait_for;
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaSettings, Layout};
 use crate::words::counted;
@@ -29,6 +26,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long new topics may take until every partition has a leader.
 const READY: Duration = Duration::from_secs(15);
+
+/// Into how many segments what is kept of a topic is cut, and how short and small or large they may be.
+const SEGMENTS: u32 = 8;
+const SHORTEST_SEGMENT: Duration = Duration::from_secs(60);
+const SMALLEST_SEGMENT: u64 = 1 << 20;
+const LARGEST_SEGMENT: u64 = 1 << 30;
 
 /// Why the topics are not as they must be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,6 +173,10 @@ impl<'a> Topics<'a> {
     fn create(&self, admin: &AdminClient<QuietContext>, missing: &[&Wanted]) -> Result<(), TopicsError> {
         let retention_ms = self.settings.retention.as_millis().to_string();
         let retention_bytes = self.settings.retention_bytes.to_string();
+        // A broker deletes whole segments: one as large as all that is kept would go at once.
+        let segment_ms = (self.settings.retention / SEGMENTS).max(SHORTEST_SEGMENT).as_millis().to_string();
+        let segment_bytes = self.settings.retention_bytes / u64::from(SEGMENTS);
+        let segment_bytes = segment_bytes.clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT).to_string();
         let new: Vec<NewTopic<'_>> = missing
             .iter()
             .map(|topic| {
@@ -177,6 +184,8 @@ impl<'a> Topics<'a> {
                 NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(-1))
                     .set("retention.ms", &retention_ms)
                     .set("retention.bytes", &retention_bytes)
+                    .set("segment.ms", &segment_ms)
+                    .set("segment.bytes", &segment_bytes)
             })
             .collect();
         let options = AdminOptions::new().request_timeout(Some(READY)).operation_timeout(Some(ANSWER));
@@ -234,23 +243,4 @@ fn check(wanted: &[Wanted], found: &BTreeMap<String, i32>) -> Result<(), TopicsE
         }
     }
     Ok(())
-}
-
-/// Blocks this thread; the admin client completes its futures from a thread of its own, at the latest at their timeout.
-fn wait_for<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
