@@ -5,6 +5,7 @@
 
 mod kafka_support;
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kafka_support::skip::real_kafka;
@@ -16,10 +17,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
+use stockstream::kafka::retention::{NeededOffsets, RetentionWatch};
 use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start};
 use stockstream::kafka::tail::last_ticks;
 use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
+use stockstream::market::retention::RetentionLimits;
 use stockstream::market::symbol::Symbol;
 use stockstream::settings::{KafkaSettings, Layout};
 
@@ -69,12 +72,31 @@ async fn topics_get_the_retention_of_the_settings() {
     let entries = described[0].as_ref().unwrap().entry_map();
     assert_eq!(entries["retention.ms"].value.as_deref(), Some("259200000"));
     assert_eq!(entries["retention.bytes"].value.as_deref(), Some("123456789"));
+    assert_eq!(entries["segment.ms"].value.as_deref(), Some("32400000"), "an eighth");
+    assert_eq!(entries["segment.bytes"].value.as_deref(), Some("15432098"));
 
     settings.layout = Layout::Keyed;
     assert_eq!(Topics::of_cluster(&settings, &bootstrap).ensure(&symbols), Ok(()));
     settings.partitions += 1;
     let refused = Topics::of_cluster(&settings, &bootstrap).ensure(&symbols);
     assert!(matches!(refused, Err(TopicsError::OtherPartitionCount { wanted: 8, found: 7, .. })), "{refused:?}");
+}
+
+#[test]
+fn what_a_topic_keeps_is_asked_of_its_broker() {
+    let Some((bootstrap, settings)) = kafka() else { return };
+    let partition = filled(&bootstrap, &settings, 10);
+    let needed = NeededOffsets::default();
+    needed.set(&partition, NextOffset(3));
+    // Its broker knows better than these.
+    let others = KafkaSettings { retention: Duration::from_secs(60), retention_bytes: 1 << 20, ..settings };
+    let (tell, told) = mpsc::channel();
+    let report = Box::new(move |nearest| tell.send(nearest).unwrap_or_default());
+    let watch = RetentionWatch::start(&others, &bootstrap, needed, Duration::from_millis(10), report).unwrap();
+    let nearest = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let limits = RetentionLimits { age: Some(Duration::from_secs(259_200)), bytes: Some(123_456_789) };
+    assert_eq!((nearest.partition, nearest.distance.limits), (partition, limits));
+    drop(watch);
 }
 
 #[test]
