@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use support::cluster::Cluster;
@@ -36,6 +36,26 @@ enum Blow {
     /// Stopped for longer than its session lasts.
     Stopped,
     Killed,
+}
+
+/// Each of them alone, and two at once.
+const EACH: [(Weather, Blow); 5] = [
+    (Weather::NoBroker, Blow::Nothing),
+    (Weather::NoRoom, Blow::Nothing),
+    (Weather::Fair, Blow::Stopped),
+    (Weather::Fair, Blow::Killed),
+    (Weather::NoBroker, Blow::Killed),
+];
+
+fn any_trouble(random: &mut StdRng) -> (Weather, Blow) {
+    let weather = *[Weather::Fair, Weather::NoBroker, Weather::NoRoom].choose(random).unwrap();
+    let blow = match random.random_range(0..6) {
+        0 => Blow::Killed,
+        1 => Blow::Stopped,
+        _ if weather == Weather::Fair => Blow::Stopped,
+        _ => Blow::Nothing,
+    };
+    (weather, blow)
 }
 
 struct Soak {
@@ -112,14 +132,11 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     let mut soak = Soak::start(flow, disk);
     let (begun, mut troubles) = (Instant::now(), 0);
     let mut looked = begun;
-    while begun.elapsed() < Duration::from_secs(length) {
-        let weather = *[Weather::Fair, Weather::NoBroker, Weather::NoRoom].choose(&mut random).unwrap();
-        let blow = match random.random_range(0..6) {
-            0 => Blow::Killed,
-            1 => Blow::Stopped,
-            _ if weather == Weather::Fair => Blow::Stopped,
-            _ => Blow::Nothing,
-        };
+    // Each kind once, then whatever comes.
+    let mut due = EACH.to_vec();
+    due.shuffle(&mut random);
+    while begun.elapsed() < Duration::from_secs(length) || !due.is_empty() {
+        let (weather, blow) = due.pop().unwrap_or_else(|| any_trouble(&mut random));
         let lasting = Duration::from_millis(random.random_range(100..effort.pick(1500, 3000, 6000)));
         println!("{:6.1} s: {weather:?}, {blow:?}, for {lasting:?}", begun.elapsed().as_secs_f64());
         soak.endure(weather, blow, lasting);
@@ -139,5 +156,6 @@ fn f30_days_of_trouble_leave_the_bars_of_one_pass() {
     let counts = flow.assert_lake_is_right();
     println!("{troubles} troubles, {kills} kills, {watched:?}, {counts:?}, {young:?}, then {old:?}");
     assert_eq!((counts.late, counts.malformed, counts.future, counts.unknown), (0, 0, 0, 0), "seed {seed}");
+    assert!(kills >= 2 && troubles >= EACH.len(), "seed {seed}");
     assert!(Simulated::of(&flow).fewest() > 500);
 }

@@ -1,5 +1,6 @@
 //! A cluster hosted by the test, and a lake that the program makes of its topics.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -64,8 +65,19 @@ impl Flow {
     }
 
     /// Reads everything that is published and stops.
+    #[track_caller]
     pub fn until_end(&self) -> Summary {
-        self.program(&["run", "--until-end"]).run().summary()
+        let summary = self.program(&["run", "--until-end"]).run().summary();
+        let cuts: BTreeMap<TopicPartition, i64> = checkpoints(&self.lake())
+            .into_iter()
+            .map(|(partition, checkpoint)| (partition, checkpoint.cut.0))
+            .collect();
+        for (topic, number) in self.partitions() {
+            let partition = TopicPartition::new(topic, number);
+            let end = self.log(&partition).last().map(|record| record.offset + 1);
+            assert_eq!(end, cuts.get(&partition).copied().filter(|cut| *cut > 0), "{partition} was read to its end");
+        }
+        summary
     }
 
     /// Looks at a log before the brokers forget more of it.
@@ -123,7 +135,8 @@ impl Flow {
         running.until(&format!("there are {wanted} bars"), || count_of(&self.lake(), STOCKS[3]) >= wanted);
     }
 
-    /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state.
+    /// One pass over the logs below the cuts of the lake, by the facts that its checkpoints state. That the cuts are the ends of the logs is for
+    /// [`until_end`](Self::until_end).
     pub fn oracle(&self) -> (Vec<Bar>, Counts) {
         let (mut bars, mut counts) = (Vec::new(), Counts::default());
         for (partition, checkpoint) in checkpoints(&self.lake()) {
