@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use rstest::rstest;
@@ -271,5 +273,28 @@ fn a_value_that_the_kafka_client_refuses_is_a_wrong_setting_for_check_and_run_al
     for command in ["check", "run"] {
         let ended = Program::new(dir.path(), &[command, "--settings", "s.toml"]).run();
         ended.refused(2, &["linger.ms", "[kafka.properties]"]);
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure_and_a_reader_who_has_seen_enough_is_none() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "ticks.csv", TICK);
+    run(&dir, &["replay", "ticks.csv", "--json"]).summary();
+    for command in ["check", "show", "verify"] {
+        let into = |stdout: Stdio| {
+            let mut program = Command::new(env!("CARGO_BIN_EXE_stockstream"));
+            program.arg(command).current_dir(dir.path()).stdin(Stdio::null()).stdout(stdout).output().unwrap()
+        };
+        let full = into(File::options().write(true).open("/dev/full").unwrap().into());
+        assert_eq!(full.status.code(), Some(1), "{command}: {full:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let closed = into(writer.into());
+        assert_eq!(
+            (closed.status.code(), closed.stderr.as_slice()),
+            (Some(0), b"".as_slice()),
+            "{command}: {closed:?}"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::Signal;
-use support::lake::{assert_same, bars};
+use support::lake::{assert_same, bars, count_of};
 use support::oracle::Counts;
 use support::program::{Program, Summary};
 use support::replays::{Replays, default_facts};
@@ -179,6 +179,30 @@ fn an_interrupted_replay_drains_and_says_that_it_is_not_whole() {
             ended.says(0, "NOT COMPLETE: the end of the file was not reached");
         }
     }
+}
+
+#[test]
+fn an_interrupted_replay_that_is_begun_again_leaves_the_lake_of_one_that_was_not() {
+    let dir = TempDir::new().unwrap();
+    let ticks = Ticks::make(&Recipe { seed: 12, lines: 6_000, spoiled: 0.0, ..Recipe::default() });
+    std::fs::write(dir.path().join("ticks.csv"), ticks.file()).unwrap();
+    let replay = |lake: &'static str| ["replay", "ticks.csv", "--symbols", SYMBOLS, "--json", "--lake", lake];
+    Program::new(dir.path(), &replay("whole")).run().summary();
+    let mut running = Program::new(dir.path(), &[replay("halves").as_slice(), &["--rate", "3000"]].concat()).start();
+    running.until("it has bars", || count_of(&dir.path().join("halves"), STOCKS[0]) > 2);
+    running.signal(Signal::INT);
+    let first = running.end().summary();
+    assert_eq!(first.complete, Some(false));
+    assert!(first.open > 0, "windows stay open: {first:?}");
+    let second = Program::new(dir.path(), &replay("halves")).run();
+    second.says(0, "");
+    let [halves, whole] = ["halves", "whole"].map(|lake| dir.path().join(lake));
+    assert_same("bars", &bars(&halves), &bars(&whole));
+
+    // Once more: nothing counts, and that is said.
+    let third = Program::new(dir.path(), &replay("halves")).run();
+    assert!(third.stderr.contains("no tick counted"), "{third:?}");
+    assert_eq!((third.summary().in_bars, bars(&halves).len()), (0, bars(&whole).len()));
 }
 
 #[test]

@@ -149,6 +149,18 @@ impl Coordinator {
         }
     }
 
+    /// The same before the job is done. Replayed again from its beginning, a file gives the windows that are open now anew and whole; closed
+    /// now, they would stay half.
+    fn early_drain(&self) -> DrainStream {
+        match (self.settings.kafka.mode, &self.replay) {
+            (KafkaMode::Embedded, Some(_)) => {
+                info!("windows that are still open get no bar; replay the file again to go on");
+                DrainStream { open_windows: OpenWindows::Keep, ..self.last_drain() }
+            }
+            _ => self.last_drain(),
+        }
+    }
+
     /// Stops in order: producers, then the stream, then the rest.
     fn stop(&mut self, drain: Option<DrainStream>, ctx: &mut Context<Self>) {
         let (Stage::Running, Some(pipeline)) = (self.stage, &self.pipeline) else { return };
@@ -213,7 +225,7 @@ impl Handler<Stop> for Coordinator {
     type Result = ();
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
-        self.stop(Some(self.last_drain()), ctx);
+        self.stop(Some(self.early_drain()), ctx);
     }
 }
 

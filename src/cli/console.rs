@@ -65,11 +65,16 @@ impl Console {
         };
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.clone());
         let started = match settings.format {
-            LogFormat::Text => builder.with_ansi(self.live).with_target(false).try_init(),
+            LogFormat::Text => builder.with_ansi(self.live && !no_color()).with_target(false).try_init(),
             LogFormat::Json => builder.json().try_init(),
         };
         started.map_err(|error| error.to_string())
     }
+}
+
+/// Whether the user wants no colours in any program: <https://no-color.org>.
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 impl<'a> MakeWriter<'a> for Console {

@@ -1,16 +1,24 @@
 //! How a command ended, as exit code and message.
 
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::actors::coordinator::StartError;
 use crate::storage::StorageError;
 
-/// Prints a result. Whoever reads it may have seen enough and closed the pipe: what was done is done all the same.
-pub fn print(text: Arguments<'_>) {
-    let mut stdout = std::io::stdout().lock();
-    let _closed = stdout.write_fmt(text).and_then(|()| stdout.flush());
+/// Prints a result, and is what it was given unless that fails.
+pub fn print(text: Arguments<'_>, then: Outcome) -> Outcome {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        Err(error) if !is_closed(&error) => Outcome::Failed(format!("cannot write the result to stdout: {error}")),
+        _ => then,
+    }
+}
+
+/// Whoever reads stdout may have seen enough and closed the pipe: what was done is done all the same.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 pub enum Outcome {
@@ -27,13 +35,25 @@ pub enum Outcome {
 impl From<anyhow::Error> for Outcome {
     /// Where the lake's place is wrong, so are the settings or the command line.
     fn from(error: anyhow::Error) -> Self {
+        if error.downcast_ref::<io::Error>().is_some_and(is_closed) {
+            return Self::Done;
+        }
         let of_lake = match error.downcast_ref::<StartError>() {
             Some(StartError::Lake(of_lake)) => Some(of_lake),
             _ => error.downcast_ref::<StorageError>(),
         };
-        let message = format!("{error:#}");
+        let message = told(&error);
         if of_lake.is_some_and(StorageError::is_wrong_place) { Self::Usage(message) } else { Self::Failed(message) }
     }
+}
+
+/// An error with its causes; what it says of one itself is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.contains(&cause) => told,
+        before => format!("{before}: {cause}"),
+    })
 }
 
 impl Outcome {

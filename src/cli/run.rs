@@ -177,16 +177,20 @@ pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome 
         Err(error) => return error.into(),
     };
     let Finished { summary, replayed, failure } = finished;
-    if common.json {
-        match serde_json::to_string(&Json { summary, replayed }) {
-            Ok(json) => print(format_args!("{json}\n")),
-            Err(error) => return Outcome::Failed(error.to_string()),
-        }
-    } else {
-        if let Some(file) = replayed {
-            print(format_args!("{file}\n"));
-        }
-        print(format_args!("{summary}\n"));
+    if replayed.is_some() && summary.in_bars == 0 && summary.late > 0 {
+        eprintln!(
+            "note: no tick counted, for the lake has passed the time of the file; give it a lake of its own (--lake)"
+        );
     }
-    failure.map_or(Outcome::Done, Outcome::Failed)
+    let outcome = failure.map_or(Outcome::Done, Outcome::Failed);
+    if common.json {
+        return match serde_json::to_string(&Json { summary, replayed }) {
+            Ok(json) => print(format_args!("{json}\n"), outcome),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+    }
+    match replayed {
+        Some(file) => print(format_args!("{file}\n{summary}\n"), outcome),
+        None => print(format_args!("{summary}\n"), outcome),
+    }
 }
