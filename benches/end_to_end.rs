@@ -28,6 +28,10 @@ use support::filled_topics::Broker;
 use support::replayed_file::replay;
 use support::work::Universe;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Few enough for the embedded broker to keep all of them.
 const SMOKE_TICKS: usize = 40_000;
 
