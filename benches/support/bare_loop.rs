@@ -83,6 +83,9 @@ pub struct BareLoop {
 }
 
 impl BareLoop {
+    /// Good enough where nothing is compared with it.
+    pub const PLAIN: Self = Self { taking: Taking::Poll, fetching: Fetching::FarAhead };
+
     /// With the settings that are faster on these topics, of as many rounds of both. What is read first is for the warm-up: of the broker's
     /// page cache and of its code that answers fetches, which are the same whoever reads.
     ///

@@ -17,7 +17,7 @@ use stockstream::market::symbol::Symbol;
 use stockstream::settings::{Layout, Settings, Sources, load};
 
 use super::bad_records::BadKind;
-use super::work::{KEYED_PARTITIONS, Universe, Work, layout_name};
+use super::work::{Universe, Work, layout_name};
 
 /// How long the broker may take to acknowledge the last ticks.
 const FLUSH: Duration = Duration::from_secs(60);
@@ -91,7 +91,7 @@ impl<'a> FilledTopics<'a> {
         let mut work = Work::new(universe);
         let settings_file = dir.join("settings.toml");
         let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
-        std::fs::write(&settings_file, settings_text(broker.address(), &run, &work))?;
+        std::fs::write(&settings_file, settings_text(broker.address(), &run, universe.partitions, &work))?;
         let settings = load(&Sources::from_process(vec![settings_file.clone()], Vec::new()))?.settings;
         let kafka = &settings.kafka;
         match broker {
@@ -175,7 +175,7 @@ fn publish(publisher: &Publisher, record: &Outgoing<'_>) -> Result<()> {
     Ok(())
 }
 
-fn settings_text(address: &str, run: &str, work: &Work) -> String {
+fn settings_text(address: &str, run: &str, partitions: i32, work: &Work) -> String {
     let layout = layout_name(work.layout);
     let mut text = format!(
         r#"
@@ -185,7 +185,7 @@ bootstrap_servers = "{address}"
 layout = "{layout}"
 topic_template = "{run}.{{symbol}}"
 topic = "{run}"
-partitions = {KEYED_PARTITIONS}
+partitions = {partitions}
 group_id = "{run}"
 dead_letter_topic = "{run}_dead_letters"
 [producer]
