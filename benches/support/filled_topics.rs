@@ -17,6 +17,7 @@ use stockstream::market::symbol::Symbol;
 use stockstream::settings::{Layout, Settings, Sources, load};
 
 use super::bad_records::BadKind;
+use super::own_kafka::OwnKafka;
 use super::work::{Universe, Work, layout_name};
 
 /// How long the broker may take to acknowledge the last ticks.
@@ -26,6 +27,8 @@ const FLUSH: Duration = Duration::from_secs(60);
 pub enum Broker {
     /// A running cluster at this address.
     Cluster(String),
+    /// The same, which ends with the benchmark.
+    Own(OwnKafka),
     /// Librdkafka's mock: for a few ticks only, it forgets what is more than 5 MiB a partition.
     Embedded(EmbeddedBroker),
 }
@@ -34,6 +37,7 @@ impl Broker {
     pub fn address(&self) -> &str {
         match self {
             Self::Cluster(address) => address,
+            Self::Own(kafka) => kafka.address(),
             Self::Embedded(broker) => broker.bootstrap_servers(),
         }
     }
@@ -95,8 +99,8 @@ impl<'a> FilledTopics<'a> {
         let settings = load(&Sources::from_process(vec![settings_file.clone()], Vec::new()))?.settings;
         let kafka = &settings.kafka;
         match broker {
-            Broker::Cluster(address) => Topics::of_cluster(kafka, address).ensure(&work.symbols)?,
             Broker::Embedded(embedded) => Topics::of_embedded(kafka, embedded).ensure(&work.symbols)?,
+            cluster => Topics::of_cluster(kafka, cluster.address()).ensure(&work.symbols)?,
         }
         let publisher = Publisher::connect(kafka, broker.address(), None)?;
         let place = |symbol: &Symbol| match universe.layout {
@@ -150,7 +154,10 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker does not answer.
     pub fn delete(&self) -> Result<()> {
-        let Broker::Cluster(address) = self.broker else { return Ok(()) };
+        if let Broker::Embedded(_) = self.broker {
+            return Ok(());
+        }
+        let address = self.broker.address();
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", address).create().context("no admin client")?;
         let mut topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();

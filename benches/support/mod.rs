@@ -11,6 +11,7 @@ pub mod environment;
 pub mod filled_topics;
 pub mod log_moments;
 pub mod native_batch;
+pub mod own_kafka;
 pub mod process;
 pub mod random_bars;
 pub mod replayed_file;
