@@ -18,8 +18,8 @@ from ta.trend import EMAIndicator
 # Ours is zstd's own default; pyarrow's would be 1.
 CODEC = {"compression": "zstd", "compression_level": 3}
 
-# Without a list pyarrow tries a dictionary for every column, which costs time and room where hardly a price repeats; and Arrow's own schema is
-# half a kilobyte that our files do not have either.
+# Without a list pyarrow tries a dictionary for every column, which costs time and room where hardly a price repeats; and our files do
+# not have Arrow's own schema either, which is most of a kilobyte.
 PLAIN = {"use_dictionary": ["company"], "store_schema": False}
 
 # The smallest and fastest that was found for these rows, of all encodings that pyarrow writes.

@@ -103,10 +103,7 @@ impl BareLoop {
         }
         let [(own, own_seconds), (far, far_seconds)] = trials;
         let chosen = if own_seconds < far_seconds { own } else { far };
-        println!(
-            "{taking:?} loop: {:?}, of {own_seconds:.2} s as the program, {far_seconds:.2} s far ahead",
-            chosen.fetching
-        );
+        println!("{taking:?} loop: {own_seconds:.2} s as the program fetches, {far_seconds:.2} s far ahead");
         Ok(chosen)
     }
 
