@@ -103,7 +103,8 @@ impl BareLoop {
         }
         let [(own, own_seconds), (far, far_seconds)] = trials;
         let chosen = if own_seconds < far_seconds { own } else { far };
-        println!("{taking:?} loop: {own_seconds:.2} s as the program fetches, {far_seconds:.2} s far ahead");
+        let seconds = format!("{own_seconds:.2} s as the program, {far_seconds:.2} s far ahead");
+        println!("{taking:?} loop fetches {:?} from now on: {seconds}", chosen.fetching);
         Ok(chosen)
     }
 
