@@ -1,14 +1,15 @@
-//! The whole program, from the log to the lake, against a loop that only polls.
+//! The whole program, from the log to the lake, against loops that only read.
 //!
 //! ```text
 //! cargo bench --bench end_to_end -- --broker 127.0.0.1:9092 --ticks 4000000 --layout keyed --runs 5 --json figures.json
-//! cargo bench --bench end_to_end -- --ticks 5000000          without a broker: a replay on the embedded one
+//! cargo bench --bench end_to_end                             with a Kafka of its own, if there is Java
+//! cargo bench --bench end_to_end -- --broker embedded        a replay on the embedded broker
 //! cargo bench --bench end_to_end -- --test                   everything once, with few ticks
 //! ```
 //!
-//! With a broker, both competitors are processes of their own, read the same topics in turn, each as a fresh group, and are
-//! timed from their assignment on. Without one there is no contest: the embedded broker keeps 5 MiB a partition, so a file is
-//! replayed through it instead. What is printed and why is in `docs/PERFORMANCE.md`.
+//! All competitors are processes of their own, read the same topics in turn, each as a fresh group, and are timed from their assignment
+//! on. Where neither a broker nor Java is, there is no contest: the embedded broker keeps 5 MiB a partition, so a file is replayed
+//! through it instead. What is printed and why is in `docs/PERFORMANCE.md`.
 
 mod support;
 
@@ -25,15 +26,20 @@ use support::args::{CargoArgs, write_json};
 use support::bare_loop::BareArgs;
 use support::contest::contest;
 use support::filled_topics::Broker;
+use support::own_kafka::OwnKafka;
 use support::replayed_file::replay;
 use support::work::Universe;
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Few enough for the embedded broker to keep all of them.
 const SMOKE_TICKS: usize = 40_000;
 
 #[derive(Parser)]
 struct Options {
-    /// Address of a running Kafka [default: replay on the embedded broker]
+    /// Address of a running Kafka, or `embedded` for a replay [default: a Kafka of its own, by Java]
     #[arg(long)]
     broker: Option<String>,
     #[arg(long, default_value_t = 1_000_000)]
@@ -67,27 +73,42 @@ fn main() -> Result<()> {
     if options.bare.run()? || !options.cargo.mean("end_to_end") {
         return Ok(());
     }
-    let layout = match options.layout {
-        LayoutName::PerStock => Layout::PerStock,
-        LayoutName::Keyed => Layout::Keyed,
-    };
-    let usual = Universe::of(layout);
-    let universe = Universe { stocks: options.stocks.unwrap_or(usual.stocks), ..usual };
-    let figures = match options.broker {
-        Some(broker) => {
-            let contest = contest(&Broker::Cluster(broker), universe, options.ticks, options.runs)?;
-            contest.print();
-            json!({ "contest": contest })
-        }
+    let figures = match options.broker.as_deref() {
+        Some("embedded") => options.replay()?,
+        Some(address) => options.contest(&Broker::Cluster(address.to_owned()))?,
         None if options.cargo.is_smoke() => smoke()?,
-        None => {
-            println!("no --broker: measuring a replay on the embedded broker, which keeps too little for a contest");
-            let replays = replay(layout, options.ticks, options.runs)?;
-            replays.print();
-            json!({ "replay": replays })
-        }
+        None => match OwnKafka::start() {
+            Ok(kafka) => options.contest(&Broker::Own(kafka))?,
+            Err(reason) => {
+                println!("no --broker, and no Kafka of its own ({reason:#}): a replay on the embedded broker instead");
+                options.replay()?
+            }
+        },
     };
     write_json(&figures, options.json.as_deref())
+}
+
+impl Options {
+    fn layout(&self) -> Layout {
+        match self.layout {
+            LayoutName::PerStock => Layout::PerStock,
+            LayoutName::Keyed => Layout::Keyed,
+        }
+    }
+
+    fn contest(&self, broker: &Broker) -> Result<Value> {
+        let usual = Universe::of(self.layout());
+        let universe = Universe { stocks: self.stocks.unwrap_or(usual.stocks), ..usual };
+        let contest = contest(broker, universe, self.ticks, self.runs)?;
+        contest.print();
+        Ok(json!({ "contest": contest }))
+    }
+
+    fn replay(&self) -> Result<Value> {
+        let replays = replay(self.layout(), self.ticks, self.runs)?;
+        replays.print();
+        Ok(json!({ "replay": replays }))
+    }
 }
 
 /// Everything once; the figures mean nothing.

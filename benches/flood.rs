@@ -27,10 +27,11 @@ use stockstream::storage::layout::chain_dir;
 
 use support::args::{RoundsArgs, write_json};
 use support::bad_records::BadKind;
-use support::bare_loop::{BareArgs, measure_bare};
+use support::bare_loop::{BareArgs, BareLoop, Taking};
 use support::filled_topics::{Broker, Content, FilledTopics, Flood, FloodPlace};
 use support::log_moments::moment_of;
 use support::process::measure;
+use support::rounds::in_turn;
 use support::spread::{Spread, print_heading, print_row};
 use support::work::Universe;
 
@@ -97,9 +98,12 @@ impl Figures {
         let mut alone = Case::fill(broker, ticks, None)?;
         let mut among = Case::fill(broker, ticks, flood(FloodPlace::EachPartition))?;
         let mut into_one = Case::fill(broker, ticks, flood(FloodPlace::LastPartition))?;
+        let rounds = options.rounds.runs;
+        let bare = BareLoop::fastest(Taking::Poll, &alone.topics, ticks, rounds)?;
         let mut cases = [&mut alone, &mut among, &mut into_one];
-        for round in 0..options.rounds.runs {
-            cases.iter_mut().try_for_each(|case| case.read(round))?;
+        cases.iter().try_for_each(|case| case.poll(bare, "warm_up").map(drop))?;
+        for round in 0..rounds {
+            in_turn(round, &mut cases).into_iter().try_for_each(|case| case.read(bare, round))?;
         }
         cases.iter().try_for_each(|case| case.topics.delete())?;
         Ok(Self { ticks, bad_per_tick, kind, alone: alone.reading, among: among.reading, into_one: into_one.reading })
@@ -126,6 +130,11 @@ impl Figures {
     }
 }
 
+enum Reader {
+    Loop,
+    System,
+}
+
 /// Topics that are read again each round.
 struct Case<'a> {
     topics: FilledTopics<'a>,
@@ -141,12 +150,30 @@ impl<'a> Case<'a> {
         Ok(Self { topics, dir, content, reading: Reading::default() })
     }
 
-    /// The program from the first partition taken until everything is committed, the loop from its assignment on.
-    fn read(&mut self, round: usize) -> Result<()> {
+    /// Seconds of the loop, from its assignment on.
+    fn poll(&self, bare: BareLoop, name: &str) -> Result<f64> {
+        let Content { ticks, flood, .. } = self.content;
+        let records = ticks + flood.map_or(0, |flood| ticks * flood.per_tick);
+        Ok(bare.measure(&self.topics, name, records)?.0.seconds)
+    }
+
+    fn read(&mut self, bare: BareLoop, round: usize) -> Result<()> {
+        in_turn(round, [Reader::Loop, Reader::System]).into_iter().try_for_each(|reader| match reader {
+            Reader::Loop => self.read_with_loop(bare, round),
+            Reader::System => self.read_with_system(round),
+        })
+    }
+
+    fn read_with_loop(&mut self, bare: BareLoop, round: usize) -> Result<()> {
+        let seconds = self.poll(bare, &format!("bare_{round}"))?;
+        self.reading.polled_million_per_second.push(self.content.ticks as f64 / 1e6 / seconds);
+        Ok(())
+    }
+
+    /// The program from the first partition taken until everything is committed.
+    fn read_with_system(&mut self, round: usize) -> Result<()> {
         let Content { universe, ticks, flood } = self.content;
         let lake = self.dir.path().join(format!("lake-{round}"));
-        let records = ticks + flood.map_or(0, |flood| ticks * flood.per_tick);
-        let (polled, _) = measure_bare(&self.topics, &format!("bare_{round}"), records)?;
         let measured = measure(&mut self.topics.program(&lake, &self.topics.group(&round.to_string())))?;
         let summary = measured.json()?;
         let count = |name: &str| summary[name].as_u64().with_context(|| format!("no {name} in {summary}"));
@@ -158,7 +185,6 @@ impl<'a> Case<'a> {
         let rate = |ticks: usize, until: f64| ticks as f64 / 1e6 / (until - taken);
         let others = ticks - ticks / universe.stocks;
         let figures = &mut self.reading;
-        figures.polled_million_per_second.push(ticks as f64 / 1e6 / polled.seconds);
         figures.million_per_second.push(rate(ticks, moment_of(&measured.stderr, "stopping")?));
         figures.others_million_per_second.push(rate(others, others_committed(&self.topics.topics, &lake)?));
         figures.cpu_seconds.push(measured.cpu_seconds / (ticks as f64 / 1e6));

@@ -4,16 +4,18 @@
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 4,1000,10000 --ticks 4000000 --runs 5 --json figures.json
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 1000000,4000000,16000000
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 4000000 --processes 1,2
+//! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 1000 --ticks 4000000 --partitions 4,8,32
 //! cargo bench --bench scale -- --broker 127.0.0.1:9092 --stocks 100 --ticks 1752000,10512000 --tick-interval 300    two months, a year
 //! cargo bench --bench scale -- --test                        everything once, with few ticks, without a broker
 //! ```
 //!
-//! Every lane has the layout `keyed` with 8 partitions and differs from the first in one thing. CPU seconds are those of whole processes,
+//! Every lane has the layout `keyed`, and with one list of several values differs from the first in one thing. Logs are read once by a bare
+//! loop before the first round, and every other round begins with the last lane. CPU seconds are those of whole processes,
 //! start and end included, so short logs look dearer than they are.
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -23,9 +25,11 @@ use serde::Serialize;
 use stockstream::settings::Layout;
 
 use support::args::{RoundsArgs, write_json};
-use support::filled_topics::FilledTopics;
+use support::bare_loop::{BareArgs, BareLoop};
+use support::filled_topics::{Broker, FilledTopics};
 use support::log_moments::moment_of;
 use support::process::{Measured, measure};
+use support::rounds::in_turn;
 use support::spread::{Spread, print_heading, print_row};
 use support::work::Universe;
 
@@ -41,9 +45,14 @@ struct Options {
     /// Event time between two ticks of a stock, in seconds; 300 makes a bar of each
     #[arg(long, default_value_t = 5)]
     tick_interval: i64,
+    /// Of the one topic
+    #[arg(long, value_delimiter = ',', default_value = "8")]
+    partitions: Vec<i32>,
     /// That share the partitions
     #[arg(long, value_delimiter = ',', default_value = "1")]
     processes: Vec<usize>,
+    #[command(flatten)]
+    bare: BareArgs,
     #[command(flatten)]
     rounds: RoundsArgs,
 }
@@ -53,6 +62,7 @@ struct Options {
 struct Lane {
     stocks: usize,
     ticks: usize,
+    partitions: i32,
     processes: usize,
     bars: u64,
     /// From the first partition taken until the last process stops.
@@ -71,7 +81,7 @@ struct Lane {
 
 fn main() -> Result<()> {
     let mut options = Options::parse();
-    if !options.rounds.cargo.mean("scale") {
+    if options.bare.run()? || !options.rounds.cargo.mean("scale") {
         return Ok(());
     }
     let (broker, is_smoke) = options.rounds.broker()?;
@@ -79,34 +89,65 @@ fn main() -> Result<()> {
         (options.stocks, options.ticks, options.rounds.runs) = (vec![4, 100], vec![SMOKE_TICKS], 1);
     }
     let dir = tempfile::tempdir()?;
-    let mut logs = Vec::new();
-    for &stocks in &options.stocks {
-        for &ticks in &options.ticks {
-            let own = dir.path().join(format!("{stocks}-{ticks}"));
-            std::fs::create_dir(&own)?;
-            let universe = Universe { stocks, tick_interval: options.tick_interval, ..Universe::of(Layout::Keyed) };
-            let topics = FilledTopics::fill(&broker, universe, ticks, &own)?;
-            let lane = |processes: &usize| Lane { stocks, ticks, processes: *processes, ..Lane::default() };
-            let lanes: Vec<Lane> = options.processes.iter().map(lane).collect();
-            logs.push((topics, own, lanes));
-        }
+    let mut logs = options.logs(&broker, dir.path())?;
+    for log in &logs {
+        BareLoop::PLAIN.measure(&log.topics, "warm_up", log.ticks)?;
     }
     for round in 0..options.rounds.runs {
-        for (topics, own, lanes) in &mut logs {
-            for lane in lanes {
-                let name = format!("{round}_{}", lane.processes);
-                let lake = own.join(&name);
-                lane.push(&read(topics, &lake, &name, lane.processes)?, &lake)?;
-            }
+        for log in in_turn(round, &mut logs) {
+            log.read(round)?;
         }
     }
-    let mut lanes = Vec::new();
-    for (topics, _, of_log) in logs {
-        topics.delete()?;
-        lanes.extend(of_log);
-    }
+    logs.iter().try_for_each(|log| log.topics.delete())?;
+    let lanes: Vec<Lane> = logs.into_iter().flat_map(|log| log.lanes).collect();
     print(&lanes);
     write_json(&lanes, options.rounds.json.as_deref())
+}
+
+/// Topics that are read again each round.
+struct Log<'a> {
+    topics: FilledTopics<'a>,
+    ticks: usize,
+    dir: PathBuf,
+    lanes: Vec<Lane>,
+}
+
+impl Options {
+    /// One for each pair of values, filled.
+    fn logs<'a>(&self, broker: &'a Broker, dir: &Path) -> Result<Vec<Log<'a>>> {
+        let mut logs = Vec::new();
+        for &stocks in &self.stocks {
+            for &ticks in &self.ticks {
+                for &partitions in &self.partitions {
+                    let tick_interval = self.tick_interval;
+                    let universe = Universe { stocks, partitions, tick_interval, ..Universe::of(Layout::Keyed) };
+                    let dir = dir.join(logs.len().to_string());
+                    std::fs::create_dir(&dir)?;
+                    let topics = FilledTopics::fill(broker, universe, ticks, &dir)?;
+                    let lane = |processes: &usize| Lane {
+                        stocks,
+                        ticks,
+                        partitions,
+                        processes: *processes,
+                        ..Lane::default()
+                    };
+                    logs.push(Log { topics, ticks, dir, lanes: self.processes.iter().map(lane).collect() });
+                }
+            }
+        }
+        Ok(logs)
+    }
+}
+
+impl Log<'_> {
+    fn read(&mut self, round: usize) -> Result<()> {
+        for lane in in_turn(round, &mut self.lanes) {
+            let name = format!("{round}_{}", lane.processes);
+            let lake = self.dir.join(&name);
+            lane.push(&read(&self.topics, &lake, &name, lane.processes)?, &lake)?;
+        }
+        Ok(())
+    }
 }
 
 /// As many processes as members of one group on one lake.
@@ -159,8 +200,10 @@ fn files_below(dir: &Path) -> Result<usize> {
 
 fn print(lanes: &[Lane]) {
     for lane in lanes {
-        let Lane { stocks, ticks, processes, bars, .. } = lane;
-        print_heading(&format!("{stocks} stocks, {ticks} ticks, {bars} bars, {processes} process(es)"));
+        let Lane { stocks, ticks, partitions, processes, bars, .. } = lane;
+        let of =
+            format!("{stocks} stocks, {ticks} ticks, {bars} bars, {partitions} partitions, {processes} process(es)");
+        print_heading(&of);
         print_row("million ticks a second", &lane.million_ticks_per_second);
         print_row("CPU seconds a million ticks", &lane.cpu_seconds_per_million);
         print_row("memory at half time, MB", &lane.half_time_rss_mb);

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use stockstream::kafka::embedded::EmbeddedBroker;
 
+use super::environment::Environment;
 use super::filled_topics::Broker;
 
 /// What cargo and its users give every benchmark.
@@ -65,11 +67,12 @@ impl RoundsArgs {
     }
 }
 
-/// Writes figures to the file that was asked for, if any.
+/// Writes figures to the file that was asked for, if any, with what they were measured on.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_json(figures: &impl Serialize, file: Option<&Path>) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
-    std::fs::write(file, serde_json::to_string(figures)?).with_context(|| format!("cannot write {}", file.display()))
+    let text = json!({ "environment": Environment::here(), "figures": figures }).to_string();
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

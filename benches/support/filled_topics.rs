@@ -17,7 +17,8 @@ use stockstream::market::symbol::Symbol;
 use stockstream::settings::{Layout, Settings, Sources, load};
 
 use super::bad_records::BadKind;
-use super::work::{KEYED_PARTITIONS, Universe, Work, layout_name};
+use super::own_kafka::OwnKafka;
+use super::work::{Universe, Work, layout_name};
 
 /// How long the broker may take to acknowledge the last ticks.
 const FLUSH: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ const FLUSH: Duration = Duration::from_secs(60);
 pub enum Broker {
     /// A running cluster at this address.
     Cluster(String),
+    /// The same, which ends with the benchmark.
+    Own(OwnKafka),
     /// Librdkafka's mock: for a few ticks only, it forgets what is more than 5 MiB a partition.
     Embedded(EmbeddedBroker),
 }
@@ -34,6 +37,7 @@ impl Broker {
     pub fn address(&self) -> &str {
         match self {
             Self::Cluster(address) => address,
+            Self::Own(kafka) => kafka.address(),
             Self::Embedded(broker) => broker.bootstrap_servers(),
         }
     }
@@ -91,12 +95,12 @@ impl<'a> FilledTopics<'a> {
         let mut work = Work::new(universe);
         let settings_file = dir.join("settings.toml");
         let run = format!("stockstream_bench_{:08x}", rand::random::<u32>());
-        std::fs::write(&settings_file, settings_text(broker.address(), &run, &work))?;
+        std::fs::write(&settings_file, settings_text(broker.address(), &run, universe.partitions, &work))?;
         let settings = load(&Sources::from_process(vec![settings_file.clone()], Vec::new()))?.settings;
         let kafka = &settings.kafka;
         match broker {
-            Broker::Cluster(address) => Topics::of_cluster(kafka, address).ensure(&work.symbols)?,
             Broker::Embedded(embedded) => Topics::of_embedded(kafka, embedded).ensure(&work.symbols)?,
+            cluster => Topics::of_cluster(kafka, cluster.address()).ensure(&work.symbols)?,
         }
         let publisher = Publisher::connect(kafka, broker.address(), None)?;
         let place = |symbol: &Symbol| match universe.layout {
@@ -150,7 +154,10 @@ impl<'a> FilledTopics<'a> {
     /// # Errors
     /// When the broker does not answer.
     pub fn delete(&self) -> Result<()> {
-        let Broker::Cluster(address) = self.broker else { return Ok(()) };
+        if let Broker::Embedded(_) = self.broker {
+            return Ok(());
+        }
+        let address = self.broker.address();
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", address).create().context("no admin client")?;
         let mut topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
@@ -175,7 +182,7 @@ fn publish(publisher: &Publisher, record: &Outgoing<'_>) -> Result<()> {
     Ok(())
 }
 
-fn settings_text(address: &str, run: &str, work: &Work) -> String {
+fn settings_text(address: &str, run: &str, partitions: i32, work: &Work) -> String {
     let layout = layout_name(work.layout);
     let mut text = format!(
         r#"
@@ -185,7 +192,7 @@ bootstrap_servers = "{address}"
 layout = "{layout}"
 topic_template = "{run}.{{symbol}}"
 topic = "{run}"
-partitions = {KEYED_PARTITIONS}
+partitions = {partitions}
 group_id = "{run}"
 dead_letter_topic = "{run}_dead_letters"
 [producer]

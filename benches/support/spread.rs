@@ -48,11 +48,11 @@ impl From<Spread> for Summary {
 
 /// A table's heading.
 pub fn print_heading(title: &str) {
-    println!("\n{title:<58} {:>9} {:>9} {:>9}", "min", "median", "max");
+    println!("\n{title:<72} {:>9} {:>9} {:>9}", "min", "median", "max");
 }
 
 /// One line of a table.
 pub fn print_row(what: &str, spread: &Spread) {
     let (min, median, max) = spread.min_median_max();
-    println!("{what:<58} {min:>9.3} {median:>9.3} {max:>9.3}");
+    println!("{what:<72} {min:>9.3} {median:>9.3} {max:>9.3}");
 }

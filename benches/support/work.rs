@@ -10,7 +10,7 @@ use stockstream::settings::Layout;
 
 /// 2024-01-01 00:00:00 UTC.
 pub const FIRST_TICK_SECS: i64 = 1_704_067_200;
-/// Partitions of the layout `keyed`.
+/// Partitions of the layout `keyed`, unless it is their number that is measured.
 pub const KEYED_PARTITIONS: i32 = 8;
 
 /// Stocks, and the layout of their topics.
@@ -18,14 +18,17 @@ pub const KEYED_PARTITIONS: i32 = 8;
 pub struct Universe {
     pub layout: Layout,
     pub stocks: usize,
+    /// Of the topic of the layout `keyed`.
+    pub partitions: i32,
     /// Event time between two ticks of a stock, in seconds.
     pub tick_interval: i64,
 }
 
 impl Universe {
-    /// Four stocks with a topic each, or a thousand in one topic; a tick every 5 seconds.
+    /// Four stocks with a topic each, or a thousand in one topic of 8 partitions; a tick every 5 seconds.
     pub fn of(layout: Layout) -> Self {
-        Self { layout, stocks: if layout == Layout::Keyed { 1_000 } else { 4 }, tick_interval: 5 }
+        let stocks = if layout == Layout::Keyed { 1_000 } else { 4 };
+        Self { layout, stocks, partitions: KEYED_PARTITIONS, tick_interval: 5 }
     }
 }
 
@@ -54,7 +57,7 @@ pub struct Line<'a> {
 }
 
 impl Work {
-    pub fn new(Universe { layout, stocks, tick_interval }: Universe) -> Self {
+    pub fn new(Universe { layout, stocks, tick_interval, .. }: Universe) -> Self {
         let named = ["AAPL", "GOOG", "MSFT", "NVDA"].map(String::from);
         let names: Vec<String> = match layout {
             Layout::PerStock if stocks <= named.len() => named[..stocks].to_vec(),
@@ -72,7 +75,8 @@ impl Work {
         match universe.layout {
             Layout::PerStock => work.symbols = vec![work.symbols[usize::try_from(index).unwrap_or(0)].clone()],
             Layout::Keyed => {
-                work.symbols.retain(|symbol| partition_of_key(symbol.as_str().as_bytes(), KEYED_PARTITIONS) == index);
+                work.symbols
+                    .retain(|symbol| partition_of_key(symbol.as_str().as_bytes(), universe.partitions) == index);
             }
         }
         work.prices.truncate(work.symbols.len());
