@@ -19,7 +19,7 @@ mod tests;
 const FILES: usize = 100;
 
 impl Lake {
-    /// The newest bar of each of these stocks of a partition, where it has one in its newest [`FILES`] files. Reads no more of them than it must,
+    /// The newest bar of each of these stocks of a partition, where it has one in its newest hundred files. Reads no more of them than it must,
     /// each once, and passes over damaged ones: who takes their partition mends them, and `verify` names them.
     ///
     /// # Errors
