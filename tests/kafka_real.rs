@@ -4,6 +4,8 @@
 //! says that it was skipped, or fails if `STOCKSTREAM_REQUIRE_KAFKA=1`.
 
 mod kafka_support;
+#[path = "kafka_support/tails.rs"]
+mod tails;
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -19,12 +21,12 @@ use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
 use stockstream::kafka::retention::{NeededOffsets, RetentionWatch};
 use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start};
-use stockstream::kafka::tail::last_ticks;
 use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 use stockstream::market::retention::RetentionLimits;
 use stockstream::market::symbol::Symbol;
 use stockstream::settings::{KafkaSettings, Layout};
+use tails::tails;
 
 /// The broker's address and settings with names that no other run uses; `None`: skip.
 fn kafka() -> Option<(String, KafkaSettings)> {
@@ -108,7 +110,7 @@ fn records_come_from_the_start_that_the_caller_says() {
     let end = Seen::End(partition.clone(), NextOffset(10_000));
     reader.until(|seen| seen.contains(&end));
     assert_eq!(reader.offsets(&partition), (4_000..10_000).collect::<Vec<_>>());
-    assert_eq!(last_ticks(&settings, &bootstrap, &partition, 1).unwrap(), [b"payload-9999".to_vec()]);
+    assert_eq!(tails(&settings, &bootstrap, [partition.clone()], 1), [[b"payload-9999".to_vec()]]);
     assert_eq!(reader.source.log_end(&partition, PATIENCE), Ok(NextOffset(10_000)));
     reader.close();
 }
@@ -219,5 +221,5 @@ fn dead_letters_arrive() {
     letters.flush(PATIENCE).unwrap();
     assert!(letters.settled(&source, NextOffset(500)));
     let dead = TopicPartition::new(&settings.dead_letter_topic, 0);
-    assert_eq!(last_ticks(&settings, &bootstrap, &dead, 1000).unwrap().len(), 500);
+    assert_eq!(tails(&settings, &bootstrap, [dead], 1000).map(|tail| tail.len()), [500]);
 }

@@ -1,6 +1,8 @@
 //! Reading, against the embedded broker.
 
 mod kafka_support;
+#[path = "kafka_support/tails.rs"]
+mod tails;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use rand::{RngExt, SeedableRng};
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
 use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start, TakeRefused};
-use stockstream::kafka::tail::last_ticks;
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
+use tails::tails;
 
 fn broker(topics: &[&str]) -> (EmbeddedBroker, Publisher) {
     let broker = EmbeddedBroker::start().unwrap();
@@ -284,13 +286,27 @@ fn owned(seen: &[Seen]) -> BTreeSet<TopicPartition> {
 }
 
 #[test]
-fn the_newest_records_of_a_partition_are_found() {
-    let (broker, publisher) = broker(&["t", "empty"]);
+fn the_newest_records_of_all_partitions_are_found() {
+    let (broker, publisher) = broker(&["t", "u", "empty"]);
     publish_numbers(&publisher, "t", 0..50);
-    let tail = |topic: &str, max| {
-        last_ticks(&settings(), broker.bootstrap_servers(), &TopicPartition::new(topic, 0), max).unwrap()
-    };
-    assert_eq!(tail("t", 2), [b"payload-48".to_vec(), b"payload-49".to_vec()]);
-    assert_eq!(tail("t", 1000).len(), 50);
-    assert!(tail("empty", 5).is_empty());
+    publish_numbers(&publisher, "u", 0..1);
+    let places = ["empty", "t", "u", "none"];
+    let tails =
+        |max| tails(&settings(), broker.bootstrap_servers(), places.map(|topic| TopicPartition::new(topic, 0)), max);
+    let payload = |number: i64| format!("payload-{number}").into_bytes();
+    assert_eq!(tails(2), [vec![], vec![payload(48), payload(49)], vec![payload(0)], vec![]]);
+    assert_eq!(tails(1000).map(|tail| tail.len()), [0, 50, 1, 0]);
+}
+
+#[test]
+fn the_newest_records_are_asked_for_all_partitions_at_once() {
+    const TOPICS: usize = 100;
+    let topics: [String; TOPICS] = std::array::from_fn(|number| format!("t{number:02}"));
+    let (broker, publisher) = broker(&topics.each_ref().map(String::as_str));
+    topics.iter().for_each(|topic| publish_numbers(&publisher, topic, 0..20));
+    let began = Instant::now();
+    let found = tails(&settings(), broker.bootstrap_servers(), topics.map(|topic| TopicPartition::new(&topic, 0)), 10);
+    assert_eq!(found.map(|tail| tail.len()), [10; TOPICS]);
+    // One after the other they took ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -143,6 +143,35 @@ fn a_stock_taken_out_and_put_back_at_once_has_one_bar_a_window_and_the_past_is_k
 }
 
 #[test]
+fn a_stock_that_is_enabled_later_goes_on_where_its_past_ended() {
+    let program = Reloading::start(FAST, &["AAPL", "IBM"]);
+    let (dir, before) = program.stop();
+    let of_before = of(&before, "IBM").len();
+    assert!(of_before > 10);
+
+    let dearer = |stocks: &[&str]| settings(&format!("{SHORT_SESSION}{FAST}"), stocks).replace("100.0", "5000.0");
+    let file = dir.path().join("settings/local.toml");
+    std::fs::write(&file, dearer(&["AAPL", "IBM enabled = false"])).unwrap();
+    let mut running = Program::new(dir.path(), &["--json"]).start();
+    let lake = dir.path().join("lake");
+    let until_more = |running: &mut Running, symbol: &str| {
+        let wanted = count_of(&lake, symbol) + 3;
+        running.until(&format!("{symbol} has {wanted} bars"), || count_of(&lake, symbol) >= wanted);
+    };
+    until_more(&mut running, "AAPL");
+    assert_eq!(count_of(&lake, "IBM"), of_before);
+    std::fs::write(&file, dearer(&["AAPL", "IBM"])).unwrap();
+    running.until_line("~IBM.enabled");
+    until_more(&mut running, "IBM");
+    running.signal(Signal::INT);
+    let summary = running.end().summary();
+    assert_eq!((summary.open, summary.dropped()), (0, [0; 4]));
+    let bars = bars(&lake);
+    let step = of(&bars, "IBM")[of_before].open / of(&bars, "IBM")[of_before - 1].close;
+    assert!((step - 1.0).abs() < 0.02, "it goes on at its price: {step}");
+}
+
+#[test]
 fn a_file_that_is_not_valid_changes_nothing_and_says_key_and_line() {
     let mut program = Reloading::start(FAST, &["AAPL"]);
     let broken = settings(&program.head, &["AAPL", "nvda", "IBM volatility = -1"]);

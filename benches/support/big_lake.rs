@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use stockstream::kafka::topics::Topics;
 use stockstream::market::bar::Bar;
-use stockstream::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
+use stockstream::market::checkpoint::{Checkpoint, Commit, CommitNumber, NextOffset, TopicPartition};
 use stockstream::market::symbol::Symbol;
 use stockstream::market::time::{EventTime, MICROS_PER_DAY};
 use stockstream::settings::Settings;
@@ -37,7 +37,8 @@ pub struct Made {
     pub files: u64,
 }
 
-/// Makes the lake: all stocks of the keyed work, each with every bar of every day.
+/// Makes the lake: all stocks of the keyed work, each with every bar of every day but one of each partition, which is known and never had
+/// a bar.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -77,6 +78,8 @@ fn fill_partition(
     let mut features = FeatureFlow::restore(lake, &partition)?;
     let mut symbols = Work::of_one_partition(Universe::of(settings.kafka.layout), index).symbols;
     symbols.sort();
+    checkpoint.known = symbols.iter().map(|symbol| (symbol.clone(), NextOffset(0))).collect();
+    symbols.pop();
     for day in (1..=i64::from(shape.days)).rev() {
         let opening = FIRST_TICK_SECS * 1_000_000 - day * MICROS_PER_DAY + OPENING_SECS * 1_000_000;
         for first in (0..WINDOWS_A_DAY).step_by(WINDOWS_A_COMMIT as usize) {

@@ -14,6 +14,8 @@ use super::client_log::QuietContext;
 use super::source::LogBounds;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
+pub(super) mod of_many;
+
 /// How often a log must be said to be empty. A leader would have to move between both questions each time.
 const TIMES: usize = 3;
 
@@ -25,7 +27,7 @@ const TRY: Duration = Duration::from_secs(5);
 /// Whether the brokers say that there is no such partition.
 fn is_missing(error: &KafkaError) -> bool {
     let unknown = [Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition];
-    matches!(error, KafkaError::MetadataFetch(code) if unknown.contains(code))
+    error.rdkafka_error_code().is_some_and(|code| unknown.contains(&code))
 }
 
 /// Asks until the deadline for a partition that there must be: a leader may be moving at this very moment.

@@ -9,6 +9,7 @@ pub mod client;
 mod client_log;
 pub mod dead_letters;
 pub mod embedded;
+mod ends_aside;
 mod greeting;
 pub mod log_reader;
 mod lost_brokers;

@@ -11,7 +11,6 @@ use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 
 mod continuity;
-mod ends_aside;
 mod error;
 mod flow;
 mod group_offsets;

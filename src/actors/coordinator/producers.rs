@@ -78,6 +78,11 @@ impl Producers {
         self.spawn(ground, settings, simulation);
     }
 
+    /// Whether this process simulates the stock, or knows where its simulation stopped.
+    pub fn have(&self, symbol: &Symbol) -> bool {
+        self.running.contains_key(symbol) || self.stopped.contains_key(symbol)
+    }
+
     fn spawn(&mut self, ground: &Arc<Ground>, settings: &Settings, simulation: Simulation) {
         let symbol = simulation.symbol.clone();
         let route = Route::of(&settings.kafka, &symbol);

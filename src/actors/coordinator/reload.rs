@@ -63,18 +63,20 @@ impl Coordinator {
             plan.removed.iter().chain(starting.iter().map(|stock| &stock.symbol)).cloned().collect();
         let (ground, wanted) = (self.ground.clone(), settings.clone());
         let added: Vec<StockSettings> = plan.added.clone();
-        let simulates = self.producers.is_some();
+        // Where this process has not simulated a stock yet, only the topic and the lake tell where it stands.
+        let new_here: Option<Vec<StockSettings>> = self.producers.as_ref().map(|producers| {
+            starting.iter().filter(|stock| stock.enabled && !producers.have(&stock.symbol)).cloned().collect()
+        });
         // First what can fail: without a topic nothing changes.
         let prepare = off_thread(move || {
             let symbols: Vec<Symbol> = added.iter().map(|stock| stock.symbol.clone()).collect();
             if !symbols.is_empty() {
                 ground.ensure_topics(&wanted, &symbols)?;
             }
-            if !simulates {
-                return Ok(BTreeMap::new());
+            match new_here {
+                Some(stocks) => start_points(&ground, &wanted, &stocks, source_from(&wanted).as_ref()),
+                None => Ok(BTreeMap::new()),
             }
-            // A stock that was here before this process goes on where it was.
-            start_points(&ground, &wanted, &added, source_from(&wanted).as_ref())
         });
         ctx.wait(prepare.into_actor(self).map(move |prepared, coordinator, ctx| match prepared {
             Ok(points) => coordinator.restart_stocks(settings, stopping, starting, points, ctx),

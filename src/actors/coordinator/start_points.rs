@@ -7,7 +7,7 @@ use tracing::debug;
 use super::ground::{Ground, StartError};
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::route::partition_of;
-use crate::kafka::tail::last_ticks;
+use crate::kafka::tail::read_tails;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::TopicPartition;
 use crate::market::codec;
@@ -57,15 +57,11 @@ pub fn start_points(
     stocks: &[StockSettings],
     prices: &dyn PriceSource,
 ) -> Result<BTreeMap<Symbol, StartPoint>, StartError> {
-    let mut stocks_of: BTreeMap<TopicPartition, BTreeSet<Symbol>> = BTreeMap::new();
+    let mut stocks_of: StocksOf = BTreeMap::new();
     for stock in stocks {
         stocks_of.entry(partition_of(&settings.kafka, &stock.symbol)).or_default().insert(stock.symbol.clone());
     }
-    let mut pasts = BTreeMap::new();
-    for (partition, symbols) in stocks_of {
-        let past = Past::of(ground, settings, &partition, &symbols)?;
-        pasts.insert(partition, past);
-    }
+    let pasts = pasts(ground, settings, &stocks_of)?;
     let mut points = BTreeMap::new();
     for stock in stocks {
         let past = &pasts[&partition_of(&settings.kafka, &stock.symbol)];
@@ -74,7 +70,7 @@ pub fn start_points(
             event_time: bar.window_start + settings.market.rules.window.span() - Span::from(stock.tick_interval),
             price: bar.close,
         });
-        let in_topic = past.ticks.get(stock.symbol.as_str()).copied();
+        let in_topic = past.ticks.get(&stock.symbol).copied();
         let newest = [in_lake, in_topic].into_iter().flatten().max_by_key(|tick| tick.event_time);
         let point = match newest {
             Some(tick) => StartPoint { price: tick.price, last: Some(tick.event_time), closed_until },
@@ -89,17 +85,40 @@ pub fn start_points(
     Ok(points)
 }
 
+type StocksOf = BTreeMap<TopicPartition, BTreeSet<Symbol>>;
+
 /// What is known of the stocks of a partition.
 struct Past {
     /// Windows that end here or before are closed.
     closed_until: EventTime,
     bars: BTreeMap<Symbol, Bar>,
-    /// The newest in the topic, by symbol.
-    ticks: HashMap<String, LastTick>,
+    /// The newest in the topic.
+    ticks: NewestTicks,
+}
+
+fn pasts(
+    ground: &Ground,
+    settings: &Settings,
+    stocks_of: &StocksOf,
+) -> Result<BTreeMap<TopicPartition, Past>, StartError> {
+    let mut pasts = BTreeMap::new();
+    for (partition, symbols) in stocks_of {
+        pasts.insert(partition.clone(), Past::in_lake(ground, settings, partition, symbols)?);
+    }
+    if settings.kafka.mode == KafkaMode::Cluster {
+        let latest = WallClock::start().now() + settings.market.rules.max_ahead;
+        let partitions = stocks_of.keys().cloned().collect();
+        read_tails(&settings.kafka, &ground.bootstrap, &partitions, TAIL, &mut |partition, payload| {
+            if let (Some(past), Some(symbols)) = (pasts.get_mut(partition), stocks_of.get(partition)) {
+                note(&mut past.ticks, symbols, latest, payload);
+            }
+        })?;
+    }
+    Ok(pasts)
 }
 
 impl Past {
-    fn of(
+    fn in_lake(
         ground: &Ground,
         settings: &Settings,
         partition: &TopicPartition,
@@ -109,28 +128,22 @@ impl Past {
         let window = settings.market.rules.window;
         let closed_until = if watermark == EventTime::MIN { watermark } else { window.start_of(watermark) };
         let bars = ground.lake.newest_bar_of_each(partition, symbols)?;
-        let tail = match settings.kafka.mode {
-            KafkaMode::Embedded => Vec::new(),
-            KafkaMode::Cluster => last_ticks(&settings.kafka, &ground.bootstrap, partition, TAIL)?,
-        };
-        let latest = WallClock::start().now() + settings.market.rules.max_ahead;
-        Ok(Self { closed_until, bars, ticks: newest_ticks(&tail, latest) })
+        Ok(Self { closed_until, bars, ticks: NewestTicks::new() })
     }
 }
 
-/// The tick of the greatest event time of each stock: the last record may be a late one, or broken, or from a future beyond `latest`, in
-/// which no simulation may go on.
-fn newest_ticks(tail: &[Vec<u8>], latest: EventTime) -> HashMap<String, LastTick> {
-    let mut newest: HashMap<String, LastTick> = HashMap::new();
-    let ticks = tail.iter().filter_map(|payload| codec::decode(payload).ok());
-    for tick in ticks.filter(|tick| tick.event_time <= latest) {
-        let last = LastTick { event_time: tick.event_time, price: tick.price };
-        let newest = newest.entry(tick.symbol.to_owned()).or_insert(last);
-        if last.event_time >= newest.event_time {
-            *newest = last;
-        }
+type NewestTicks = HashMap<Symbol, LastTick>;
+
+/// Keeps the tick of the greatest event time of each of these stocks: the last record may be a late one, or broken, or from a future beyond
+/// `latest`, in which no simulation may go on.
+fn note(newest: &mut NewestTicks, stocks: &BTreeSet<Symbol>, latest: EventTime, payload: &[u8]) {
+    let Ok(tick) = codec::decode(payload) else { return };
+    let Some(symbol) = stocks.get(tick.symbol).filter(|_| tick.event_time <= latest) else { return };
+    let last = LastTick { event_time: tick.event_time, price: tick.price };
+    let newest = newest.entry(symbol.clone()).or_insert(last);
+    if last.event_time >= newest.event_time {
+        *newest = last;
     }
-    newest
 }
 
 #[cfg(test)]
@@ -140,7 +153,7 @@ mod tests {
     #[test]
     fn the_newest_tick_of_a_stock_is_the_one_of_the_greatest_event_time() {
         let lines = ["2025-05-14 15:30:05,A,2", "2025-05-14 15:31:00,B,9", "2025-05-14 15:30:00,A,1", "broken"];
-        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()), at("2025-05-14 15:31:00"));
+        let newest = newest_of(["A", "B", "C"], &lines, at("2025-05-14 15:31:00"));
         let newest_of = |symbol| newest.get(symbol).map(|tick| (tick.price, tick.event_time.to_string()));
         assert_eq!(newest_of("A"), Some((2.0, String::from("2025-05-14T15:30:05.000000Z"))));
         assert_eq!((newest_of("B").map(|(price, _)| price), newest_of("C")), (Some(9.0), None));
@@ -149,8 +162,21 @@ mod tests {
     #[test]
     fn no_simulation_goes_on_behind_a_tick_from_the_future() {
         let lines = ["2025-05-14 15:30:05,A,2", "2099-01-01 00:00:00,A,5", "2099-01-01 00:00:00,B,5"];
-        let newest = newest_ticks(&lines.map(|line| line.as_bytes().to_vec()), at("2025-05-14 15:31:05"));
+        let newest = newest_of(["A", "B", "C"], &lines, at("2025-05-14 15:31:05"));
         assert_eq!((newest["A"].price, newest.get("B")), (2.0, None));
+    }
+
+    #[test]
+    fn stocks_that_nobody_asked_for_are_not_kept() {
+        let newest = newest_of(["A", "B", "C"], &["2025-05-14 15:30:05,X,2"], at("2025-05-14 15:31:05"));
+        assert!(newest.is_empty());
+    }
+
+    fn newest_of(stocks: [&str; 3], lines: &[&str], latest: EventTime) -> NewestTicks {
+        let stocks = stocks.map(|text| Symbol::new(text).unwrap()).into();
+        let mut newest = NewestTicks::new();
+        lines.iter().for_each(|line| note(&mut newest, &stocks, latest, line.as_bytes()));
+        newest
     }
 
     fn at(text: &str) -> EventTime {

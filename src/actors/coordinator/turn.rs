@@ -18,7 +18,7 @@ use super::stopping::{Flushed, off_thread};
 use super::{Coordinator, Stage};
 use crate::market::symbol::Symbol;
 use crate::prices::source_from;
-use crate::settings::{KafkaMode, Settings};
+use crate::settings::{KafkaMode, Settings, StockSettings};
 use crate::storage::{ProducersLock, Simulating, take_producers_lock};
 
 /// Between two tries, of the lock or of the look-up behind it.
@@ -57,10 +57,15 @@ pub fn first_turn(ground: &Ground, settings: &Settings) -> Result<(Turn, BTreeMa
         },
     };
     let points = match turn {
-        Turn::Ours(_) => start_points(ground, settings, &settings.stocks, source_from(settings).as_ref())?,
+        Turn::Ours(_) => start_points(ground, settings, &simulated(&settings.stocks), source_from(settings).as_ref())?,
         Turn::Never | Turn::Waiting => BTreeMap::new(),
     };
     Ok((turn, points))
+}
+
+/// Others need no point: where they stand may be far back in the lake.
+fn simulated(stocks: &[StockSettings]) -> Vec<StockSettings> {
+    stocks.iter().filter(|stock| stock.enabled).cloned().collect()
 }
 
 /// Waits until nobody else simulates.
@@ -114,7 +119,8 @@ impl Coordinator {
     fn look_up(&mut self, producers: ArbiterHandle, ctx: &mut Context<Self>) {
         let (ground, settings) = (self.ground.clone(), self.settings.clone());
         let looked_up = off_thread(move || {
-            let points = start_points(&ground, &settings, &settings.stocks, source_from(&settings).as_ref());
+            let points =
+                start_points(&ground, &settings, &simulated(&settings.stocks), source_from(&settings).as_ref());
             (points, settings.stocks)
         });
         ctx.spawn(looked_up.into_actor(self).map(move |(points, stocks), coordinator, ctx| match points {

@@ -7,7 +7,6 @@ use rdkafka::admin::AdminClient;
 use rdkafka::consumer::Consumer;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::ends_aside::EndsAside;
 use super::flow::Flow;
 use super::group_offsets::GroupOffsets;
 use super::intake::{Given, Intake};
@@ -16,6 +15,7 @@ use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
+use crate::kafka::ends_aside::EndsAside;
 use crate::kafka::native::{Event, Failure, NativeConsumer};
 use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicPartition};

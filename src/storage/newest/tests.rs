@@ -71,3 +71,20 @@ fn a_damaged_file_is_passed_over() {
     damage(&dir, "2025-05-14");
     assert_eq!(newest(&lake, &["AAPL", "MSFT"]), []);
 }
+
+#[test]
+fn the_history_is_not_read_for_a_stock_that_has_been_silent_for_long() {
+    let (_dir, lake) = lake();
+    let (mut chain, _) = take(&lake);
+    let checkpoint =
+        Checkpoint { known: ["AAPL", "MSFT", "IBM"].map(|text| (symbol(text), NextOffset(0))).into(), ..genesis() };
+    let mut commit = |rows: Vec<Bar>| {
+        chain.commit(&Commit { rows: rows.into(), checkpoint: checkpoint.clone() }).unwrap();
+    };
+    commit(vec![bar("IBM", 1)]);
+    commit(vec![bar("MSFT", 2)]);
+    for window in 3..FILES as i64 + 2 {
+        commit(vec![bar("AAPL", window)]);
+    }
+    assert_eq!(newest(&lake, &["AAPL", "IBM", "MSFT"]), [bar("AAPL", FILES as i64 + 1), bar("MSFT", 2)]);
+}
