@@ -206,6 +206,18 @@ fn an_interrupted_replay_that_is_begun_again_leaves_the_lake_of_one_that_was_not
 }
 
 #[test]
+fn a_simulation_that_goes_on_behind_real_ticks_says_so() {
+    let dir = TempDir::new().unwrap();
+    let lines = ["2025-05-14 15:30:00,AAPL,211.45,100", "2025-05-14 15:50:00,AAPL,211.50,100"];
+    replay(dir.path(), lines.join("\n").as_bytes(), &[]);
+    let ended = Program::new(dir.path(), &["run", "--for", "10ms", "--json"]).run();
+    ended.summary();
+    assert!(ended.stderr.contains("the newest bars have a volume") && ended.stderr.contains("AAPL"), "{ended:?}");
+    let simulated = Program::new(dir.path(), &["run", "--for", "10ms", "--json", "--lake", "another"]).run();
+    assert!(!simulated.stderr.contains("have a volume"), "{simulated:?}");
+}
+
+#[test]
 fn a_replay_of_nothing_says_so() {
     let dir = TempDir::new().unwrap();
     let summary = replay(dir.path(), b"", &["--symbols", "AAPL"]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::ground::{Ground, StartError};
 use crate::actors::wall_clock::WallClock;
@@ -62,6 +62,7 @@ pub fn start_points(
         stocks_of.entry(partition_of(&settings.kafka, &stock.symbol)).or_default().insert(stock.symbol.clone());
     }
     let pasts = pasts(ground, settings, &stocks_of)?;
+    say_what_is_real(&pasts);
     let mut points = BTreeMap::new();
     for stock in stocks {
         let past = &pasts[&partition_of(&settings.kafka, &stock.symbol)];
@@ -83,6 +84,18 @@ pub fn start_points(
         points.insert(stock.symbol.clone(), point);
     }
     Ok(points)
+}
+
+/// Simulated ticks have no volume. Whoever has replayed a file into this lake may not want them behind it.
+fn say_what_is_real(pasts: &BTreeMap<TopicPartition, Past>) {
+    let bars = pasts.values().flat_map(|past| past.bars.values());
+    let real: Vec<&Bar> = bars.filter(|bar| bar.volume.is_some()).collect();
+    if let Some(first) = real.first() {
+        warn!(
+            stocks = real.len(), such_as = %first.symbol, newest = %first.window_start,
+            "the newest bars have a volume, so they are of real ticks, and simulated ones will go on behind them: to keep the lake real, give the simulation another one (--lake), or set producer.enabled = false"
+        );
+    }
 }
 
 type StocksOf = BTreeMap<TopicPartition, BTreeSet<Symbol>>;
