@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::indicators::feature_row::FeatureRow;
 use crate::kafka::retention::NearestLoss;
@@ -45,6 +46,7 @@ pub type ShowView = Box<dyn FnMut(&LiveView) + Send>;
 pub struct LiveFeed {
     view: LiveView,
     ages: Latencies,
+    since_first: Option<SinceFirstView>,
     interval: Duration,
     shown: Instant,
     show: ShowView,
@@ -52,11 +54,27 @@ pub struct LiveFeed {
     shown_stocks: Option<BTreeSet<Symbol>>,
 }
 
+/// Over the whole run but for its beginning, in which stocks are started.
+#[derive(Default)]
+struct SinceFirstView {
+    ages: Latencies,
+    most_lag: u64,
+}
+
+impl SinceFirstView {
+    fn log(&self) {
+        if let Some(Latency { median, p99, longest }) = self.ages.summary() {
+            debug!(median, p99, longest, most_lag = self.most_lag, "seconds that ticks were old, since the first view");
+        }
+    }
+}
+
 impl LiveFeed {
     pub fn new(interval: Duration, show: ShowView) -> Self {
         Self {
             view: LiveView::default(),
             ages: Latencies::default(),
+            since_first: None,
             interval,
             shown: Instant::now(),
             show,
@@ -77,6 +95,7 @@ impl LiveFeed {
         }
         self.view.age = std::mem::take(&mut self.ages).summary();
         (self.show)(&self.view);
+        self.since_first.get_or_insert_default().log();
     }
 }
 
@@ -95,6 +114,9 @@ impl Handler<OpenBarChanged> for LiveFeed {
     fn handle(&mut self, changed: OpenBarChanged, _: &mut Self::Context) {
         if let Some(age) = changed.age {
             self.ages.add(age.as_secs_f64());
+            if let Some(since_first) = &mut self.since_first {
+                since_first.ages.add(age.as_secs_f64());
+            }
         }
         let Some(stock) = self.stock(&changed.bar.symbol) else { return };
         stock.ticks += changed.ticks;
@@ -129,6 +151,9 @@ impl Handler<LagMeasured> for LiveFeed {
 
     fn handle(&mut self, lag: LagMeasured, _: &mut Self::Context) {
         self.view.lag = lag.records;
+        if let Some(since_first) = &mut self.since_first {
+            since_first.most_lag = since_first.most_lag.max(lag.records);
+        }
     }
 }
 
