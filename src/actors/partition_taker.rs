@@ -101,8 +101,12 @@ fn start_from(
         let genesis = Checkpoint::genesis(rules.bars, cluster);
         return match rules.log {
             // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
-            LogOfRun::Cluster { .. } if log.start > genesis.resume => Ok(genesis.over_gap(log.start)),
-            LogOfRun::Cluster { .. } => within(partition, genesis, rules, log),
+            LogOfRun::Cluster { .. } if aside.is_empty() && log.start > genesis.resume => {
+                Ok(genesis.over_gap(log.start))
+            }
+            LogOfRun::Cluster { .. } => {
+                within(partition, genesis, rules, log).map_err(|refused| of_unreadable(partition, refused))
+            }
             // Where no checkpoint is left to name the log, it is taken for one that has ended.
             LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
         };
@@ -119,6 +123,16 @@ fn start_from(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
         ))),
+    }
+}
+
+/// Why a partition is refused that is to be read from the beginning because no commit of it can be read.
+fn of_unreadable(partition: &TopicPartition, refused: TakeRefused) -> TakeRefused {
+    match refused {
+        TakeRefused::ForGood(why) => TakeRefused::ForGood(format!(
+            "no commit of {partition} is readable any more, so it is to be read as if nothing had been: {why}"
+        )),
+        other => other,
     }
 }
 

@@ -105,6 +105,20 @@ fn a_lake_that_is_begun_on_an_old_topic_begins_with_what_there_is_and_says_so() 
 }
 
 #[test]
+fn a_lake_of_which_no_commit_is_readable_any_more_was_not_begun_late() {
+    let take = |on_gap| {
+        let log = LogOfRun::Cluster { cluster: "one".into() };
+        let rules = TakeRules { bars: rules(600), log, on_gap };
+        start_from(&TopicPartition::new("t", 0), (None, &[aside()]), &rules, bounds(12, 20))
+    };
+    let refused = take(OnGap::Stop).unwrap_err().to_string();
+    for said in ["no commit of t-0 is readable", "begins at 12", "on_gap = \"record\"", "restore"] {
+        assert!(refused.contains(said), "{said:?} is not in: {refused}");
+    }
+    assert_eq!(take(OnGap::Record).unwrap().gaps.len(), 1, "as somebody has asked for");
+}
+
+#[test]
 fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
     let log = LogOfRun::Embedded { cluster: "two".into() };
     let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
