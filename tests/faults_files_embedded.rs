@@ -1,10 +1,11 @@
-//! Files of a lake of the embedded broker that were damaged between two runs. Its log has ended by then: what only a damaged file held
-//! is lost, and the lake says so for good.
+//! Files of a lake of the embedded broker that were damaged. Between two runs its log has ended: what only a damaged file held is lost,
+//! and the lake says so for good. Within a run the log gives it again.
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 use stockstream::market::checkpoint::{CommitNumber, TopicPartition};
@@ -12,7 +13,7 @@ use stockstream::storage::{Dataset, Lake};
 use support::damage::{empty, flipped, torn};
 use support::lake::{bars, checkpoints};
 use support::program::{Ended, Program};
-use support::ticks::{Recipe, STOCKS, Ticks};
+use support::ticks::{Recipe, START, STOCKS, Ticks};
 use tempfile::TempDir;
 
 const SYMBOLS: &str = "AAPL,BRK.B,EURUSD=X,GSPC_5^";
@@ -117,4 +118,34 @@ fn f17_a_damaged_newest_file_keeps_no_simulation_from_starting() {
     assert!(summary.bars > 0 && summary.late == 0, "it goes on behind what is closed: {summary:?}");
     let told = found(dir.path(), &["--repair"]);
     assert!(told.iter().all(|finding| finding["remedy"] == "restore"), "only what is lost is left: {told:#?}");
+}
+
+#[test]
+fn f17_what_a_file_held_that_is_damaged_under_the_program_is_made_again_when_its_partition_restarts() {
+    let noon = START + 14 * 3_600_000_000;
+    let ticks = Ticks::make(&Recipe { seed: 23, lines: 3_000, start: noon, spoiled: 0.0, ..Recipe::default() });
+    let replay = |dir: &Path| {
+        fs::write(dir.join("ticks.csv"), ticks.file()).unwrap();
+        Program::new(dir, &["replay", "ticks.csv", "--symbols", "AAPL", "--rate", "1000", "--json"])
+    };
+    let (unhurt, hurt) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    replay(unhurt.path()).run().summary();
+
+    // While the window is asleep nothing is committed, and the next commit is one at which the writer panics.
+    let trouble = "window.close=3*off->1*sleep(2000);writer.commit=3*off->1*panic";
+    let mut running = replay(hurt.path()).env("FAILPOINTS", trouble).start();
+    let entry = hurt.path().join("lake/state/stock_topic.AAPL-0/000000004.parquet");
+    running.until("the fence and three commits are there", || entry.exists());
+    std::thread::sleep(Duration::from_millis(500));
+    torn(&entry);
+    let ended = running.end();
+    assert!(ended.stderr.contains("its bars are made again from the log"), "{}", ended.stderr);
+    assert_eq!(ended.summary().restarts, 1, "{}", ended.stderr);
+    let (lake, wanted) = (hurt.path().join("lake"), unhurt.path().join("lake"));
+    assert_eq!(bars(&lake), bars(&wanted));
+    let counters = |lake| checkpoints(lake).into_values().map(|checkpoint| checkpoint.counters).collect::<Vec<_>>();
+    assert_eq!(counters(&lake), counters(&wanted));
+    assert!(checkpoints(&lake).values().all(|checkpoint| checkpoint.lost.is_empty()));
+    let ended = Program::new(hurt.path(), &["verify", "--repair", "--json"]).run();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
 }

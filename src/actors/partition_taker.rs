@@ -3,12 +3,12 @@
 //! Called on the consumer's thread inside a rebalance; what was taken waits here until the assignment reaches the consumer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
 use crate::kafka::source::{LogBounds, Start, TakeRefused};
-use crate::market::checkpoint::{BarRules, ChangedRule, Checkpoint, NextOffset, TopicPartition};
+use crate::market::checkpoint::{BarRules, ChangedRule, Checkpoint, CommitNumber, NextOffset, TopicPartition};
 use crate::market::lost_commits::LostCommits;
 use crate::settings::OnGap;
 use crate::storage::{Chain, Lake, StorageError};
@@ -35,6 +35,8 @@ pub struct PartitionTaker {
     lake: Lake,
     rules: TakeRules,
     taken: Mutex<HashMap<TopicPartition, (Chain, Checkpoint)>>,
+    /// The first entry that this process added to a chain: an empty one. What has a higher number was made from the log of this process.
+    firsts: Mutex<HashMap<TopicPartition, CommitNumber>>,
 }
 
 impl From<StorageError> for TakeRefused {
@@ -50,7 +52,7 @@ impl From<StorageError> for TakeRefused {
 
 impl PartitionTaker {
     pub fn new(lake: Lake, rules: TakeRules) -> Self {
-        Self { lake, rules, taken: Mutex::new(HashMap::new()) }
+        Self { lake, rules, taken: Mutex::default(), firsts: Mutex::default() }
     }
 
     /// Fences whoever had the partition and says where to read. Nothing is committed when it is refused.
@@ -58,17 +60,14 @@ impl PartitionTaker {
     /// # Errors
     /// When the lake cannot be read or written, belongs to other rules or another log, or the log has lost what the lake needs.
     pub fn take(&self, partition: &TopicPartition, log: LogBounds) -> Result<Start, TakeRefused> {
-        let mut aside = Vec::new();
-        let (chain, checkpoint) = self.lake.take(partition, |newest, since| {
-            aside = since.to_vec();
-            start_from(partition, (newest, since), &self.rules, log)
+        let first = locked(&self.firsts).get(partition).copied();
+        let mut known = Vec::new();
+        let (chain, checkpoint) = self.lake.take(partition, |newest, aside| {
+            known = newest.as_ref().map_or(Vec::new(), |newest| newest.lost.clone());
+            start_from(partition, (newest, &made_from(aside, first, log)), &self.rules, log)
         })?;
-        for lost in aside.iter().filter(|lost| checkpoint.lost.contains(lost)) {
-            warn!(
-                %partition, number = %lost.last, %lost,
-                "a commit was unreadable, and the log that it was made from has ended: its bars are lost, and the lake records that"
-            );
-        }
+        locked(&self.firsts).entry(partition.clone()).or_insert(chain.last());
+        warn_of_lost(partition, &checkpoint.lost, &known);
         let needed = checkpoint.resume;
         if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.start) {
             warn!(
@@ -78,18 +77,47 @@ impl PartitionTaker {
         }
         // The record before the cut is read once more where the log still has it: its fingerprint tells whether it is the same log.
         let wanted = checkpoint.log.last_record.map_or(needed, |last| needed.min(NextOffset(last.offset)));
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(partition.clone(), (chain, checkpoint));
+        locked(&self.taken).insert(partition.clone(), (chain, checkpoint));
         Ok(Start { needed, wanted })
     }
 
     /// What was taken, once.
     pub fn collect(&self, partition: &TopicPartition) -> Option<(Chain, Checkpoint)> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(partition)
+        locked(&self.taken).remove(partition)
     }
 }
 
-/// `aside`: the commits after the newest that were unreadable.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which of the commits put aside can have held bars, and whether these come from a log that has ended with an earlier process, or
+/// from that of this one, which may end before it has given them again. `first`: the first entry of this process.
+fn made_from(aside: &[LostCommits], first: Option<CommitNumber>, log: LogBounds) -> Vec<LostCommits> {
+    let may_hold_bars = aside.iter().filter(|lost| Some(lost.first) != first);
+    let until = |lost: &LostCommits| first.is_some_and(|first| lost.first > first).then_some(log.end);
+    may_hold_bars.map(|lost| LostCommits { until: until(lost), ..lost.clone() }).collect()
+}
+
+/// Tells of losses that the newest checkpoint before did not list.
+fn warn_of_lost(partition: &TopicPartition, losses: &[LostCommits], known: &[LostCommits]) {
+    let is_known = |lost: &LostCommits| known.iter().any(|k| k.until == lost.until && k.covers(lost.last));
+    for lost in losses.iter().filter(|lost| !is_known(lost)) {
+        let number = lost.last;
+        match lost.until {
+            None => warn!(
+                %partition, %number, %lost,
+                "a commit was unreadable, and the log that it was made from has ended: its bars are lost, and the lake records that"
+            ),
+            Some(until) => warn!(
+                %partition, %number, %until, %lost,
+                "a commit was unreadable: its bars are made again from the log; until they are, the lake records that they are missing"
+            ),
+        }
+    }
+}
+
+/// `aside`: the commits after the newest that were unreadable. A cluster's log stays, and gives them again or is refused.
 fn start_from(
     partition: &TopicPartition,
     (newest, aside): (Option<Checkpoint>, &[LostCommits]),
@@ -101,9 +129,12 @@ fn start_from(
         let genesis = Checkpoint::genesis(rules.bars, cluster);
         return match rules.log {
             // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
-            LogOfRun::Cluster { .. } if log.start > genesis.resume => Ok(genesis.over_gap(log.start)),
-            LogOfRun::Cluster { .. } => within(partition, genesis, rules, log),
-            // Where no checkpoint is left to name the log, it is taken for one that has ended.
+            LogOfRun::Cluster { .. } if aside.is_empty() && log.start > genesis.resume => {
+                Ok(genesis.over_gap(log.start))
+            }
+            LogOfRun::Cluster { .. } => {
+                within(partition, genesis, rules, log).map_err(|refused| of_unreadable(partition, refused))
+            }
             LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
         };
     };
@@ -113,12 +144,25 @@ fn start_from(
         )));
     }
     match &rules.log {
-        _ if newest.log.cluster == *cluster => within(partition, newest, rules, log),
-        LogOfRun::Embedded { .. } => within(partition, newest.on_new_log(cluster).without(aside), rules, log),
+        LogOfRun::Embedded { .. } => {
+            let newest = if newest.log.cluster == *cluster { newest } else { newest.on_new_log(cluster) };
+            within(partition, newest.without(aside), rules, log)
+        }
+        LogOfRun::Cluster { .. } if newest.log.cluster == *cluster => within(partition, newest, rules, log),
         LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
         ))),
+    }
+}
+
+/// Why a partition is refused that is to be read from the beginning because no commit of it can be read.
+fn of_unreadable(partition: &TopicPartition, refused: TakeRefused) -> TakeRefused {
+    match refused {
+        TakeRefused::ForGood(why) => TakeRefused::ForGood(format!(
+            "no commit of {partition} is readable any more, so it is to be read as if nothing had been: {why}"
+        )),
+        other => other,
     }
 }
 

@@ -110,7 +110,7 @@ fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<
     };
     let Walked { mut report, mut findings, chains, cuts } = examine(&lake, root, progress, None)?;
     for (partition, newest) in chains.iter().filter_map(|(of, chain)| Some((of, chain.newest.as_ref()?))) {
-        losses::tell(root, partition, &newest.lost, &mut findings);
+        losses::tell(root, partition, newest, &mut findings);
         report.tell_gaps(partition, &newest.gaps, &newest.rules);
     }
     if let Some(log) = log {

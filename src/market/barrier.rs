@@ -114,6 +114,7 @@ impl Assembly {
             // Who goes on from here has not seen the watermark advanced any further: nor may the list say that it was.
             checkpoint.forced.iter_mut().for_each(|advance| advance.watermark = advance.watermark.min(midnight));
         }
+        checkpoint.settle_lost();
         checkpoint
     }
 

@@ -143,7 +143,7 @@ pub struct Checkpoint {
     /// What this log lost before it was read, oldest first; mostly empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<LogGap>,
-    /// What the lake itself lost and no log gives again, oldest first; mostly empty. Stays when the log begins anew.
+    /// What the lake itself lost and has no bars of again, oldest first; mostly empty. Stays when the log begins anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostCommits>,
 }
@@ -167,8 +167,9 @@ impl Checkpoint {
     }
 
     /// The same state at the beginning of another log: the embedded broker's log begins anew at every start, while the watermark
-    /// stays. Ticks that were still open are gone with the old log.
+    /// stays. Ticks that were still open are gone with the old log, and so is what it was still to give again.
     pub fn on_new_log(mut self, cluster: &str) -> Self {
+        self.lose_pending();
         self.resume = NextOffset(0);
         self.cut = NextOffset(0);
         self.counters.read -= self.open_ticks;

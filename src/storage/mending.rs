@@ -4,7 +4,7 @@
 //!   copied they are no longer one file) the entry is restored from it. Else its published rows and their features are
 //!   withdrawn, the partition's saved indicators dropped, and the entry is put aside as `<n>.parquet.quarantined`: the entry
 //!   before it says where to go on, and the log makes the rows again under a new number. The number stays taken. Where the log
-//!   cannot, whoever takes the partition writes the loss into its next checkpoint.
+//!   cannot, or may end before it has, whoever takes the partition writes that into its next checkpoint.
 //! - **`bars/` holds a higher number than the chain** (somebody deleted from `state/`). The file is taken back into the chain,
 //!   for it carries its checkpoint; if it is unreadable, the partition is refused. Only the dates are listed that a later
 //!   commit can have: rows of a later commit end above the checkpoint's watermark. A partition without any entry has all dates
@@ -132,10 +132,7 @@ impl Lake {
             }
         }
         let watermark = newest.map_or(EventTime::MIN, |(_, commit)| commit.checkpoint.watermark);
-        let lost = |number: CommitNumber| {
-            let bars = withdrawn.get(&number).cloned();
-            LostCommits { first: number, last: number, watermark, bars }
-        };
+        let lost = |number: CommitNumber| LostCommits::of(number, watermark, withdrawn.get(&number).cloned());
         Ok(aside.into_iter().filter(|number| *number > since).map(lost).collect())
     }
 

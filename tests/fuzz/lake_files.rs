@@ -169,8 +169,9 @@ fn checkpoint() -> Checkpoint {
     });
     let stock = Symbol::new("AAPL").expect("a good symbol");
     let bars = LostBars::of([(stock, EventTime::from_micros(START))]);
-    let (first, last) = (CommitNumber(16), CommitNumber(16));
-    checkpoint.without(&[LostCommits { first, last, watermark: EventTime::from_micros(START), bars }])
+    let lost = LostCommits::of(CommitNumber(15), EventTime::from_micros(START), bars);
+    let pending = LostCommits { until: Some(NextOffset(95)), ..lost.clone() };
+    checkpoint.without(&[lost, pending])
 }
 
 /// Not a test of anything: makes the files of the corpus that no editor can. `cargo test --test fuzz -- --ignored`

@@ -2,6 +2,8 @@ use super::*;
 use crate::market::checkpoint::CommitNumber;
 use crate::market::time::{EventTime, Span, WindowSize};
 
+mod losses;
+
 fn rules(lateness: i64) -> BarRules {
     BarRules {
         window: WindowSize::new(Span::from_secs(300)).expect("five minutes divide the day"),
@@ -105,6 +107,20 @@ fn a_lake_that_is_begun_on_an_old_topic_begins_with_what_there_is_and_says_so() 
 }
 
 #[test]
+fn a_lake_of_which_no_commit_is_readable_any_more_was_not_begun_late() {
+    let take = |on_gap| {
+        let log = LogOfRun::Cluster { cluster: "one".into() };
+        let rules = TakeRules { bars: rules(600), log, on_gap };
+        start_from(&TopicPartition::new("t", 0), (None, &[aside()]), &rules, bounds(12, 20))
+    };
+    let refused = take(OnGap::Stop).unwrap_err().to_string();
+    for said in ["no commit of t-0 is readable", "begins at 12", "on_gap = \"record\"", "restore"] {
+        assert!(refused.contains(said), "{said:?} is not in: {refused}");
+    }
+    assert_eq!(take(OnGap::Record).unwrap().gaps.len(), 1, "as somebody has asked for");
+}
+
+#[test]
 fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
     let log = LogOfRun::Embedded { cluster: "two".into() };
     let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
@@ -115,8 +131,7 @@ fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
 }
 
 fn aside() -> LostCommits {
-    let number = CommitNumber(4);
-    LostCommits { first: number, last: number, watermark: EventTime::from_micros(77), bars: None }
+    LostCommits::of(CommitNumber(4), EventTime::from_micros(77), None)
 }
 
 /// What the checkpoint says is lost, when a commit after the newest was unreadable.
@@ -134,9 +149,8 @@ fn an_unreadable_commit_whose_log_has_ended_is_recorded_as_lost_also_where_it_wa
 }
 
 #[test]
-fn an_unreadable_commit_that_the_log_gives_again_is_not_lost() {
-    for log in [LogOfRun::Cluster { cluster: "one".into() }, LogOfRun::Embedded { cluster: "one".into() }] {
-        assert_eq!(lost_on(Some(newest()), log), []);
+fn an_unreadable_commit_that_a_clusters_log_gives_again_is_not_listed() {
+    for newest in [None, Some(newest())] {
+        assert_eq!(lost_on(newest, LogOfRun::Cluster { cluster: "one".into() }), []);
     }
-    assert_eq!(lost_on(None, LogOfRun::Cluster { cluster: "one".into() }), []);
 }

@@ -31,7 +31,7 @@ pub struct ChainSeen {
     pub unpublished: bool,
     /// The saved indicators: features of all files that they include are published.
     pub indicators: Option<IndicatorState>,
-    /// Without those that the newest entry tells of as lost.
+    /// Without those that the newest entry tells of as lost or not made again yet.
     pub aside: Vec<Aside>,
 }
 
@@ -116,7 +116,7 @@ impl ChainCheck<'_> {
             }
         }
         let aside = names.iter().filter(|name| matches!(name, EntryName::Quarantined(_))).map(|name| name.number());
-        let in_doubt = aside.filter(|number| !losses::is_lost(seen.newest.as_ref(), *number));
+        let in_doubt = aside.filter(|number| !losses::is_told(seen.newest.as_ref(), *number));
         seen.aside = in_doubt.map(|number| Aside { number, is_behind: is_behind(number, &cuts, horizon) }).collect();
         Ok(seen)
     }

@@ -20,6 +20,8 @@ pub enum Remedy {
     Restore,
     /// The same, and the next start goes on without it.
     RestoreBeforeStart,
+    /// The log of a process is giving it again, if that still runs.
+    WaitOrRestore,
     /// It says whom the lake belongs to, and only a person can know that.
     RestoreIdentity,
     /// A later version of this program wrote it.
@@ -46,6 +48,10 @@ impl Remedy {
             Self::RestoreBeforeStart => {
                 "restore it from a backup, and before the next start: that goes on without it, and its bars are lost, for the log \
                  that they were made from has ended with its process"
+            }
+            Self::WaitOrRestore => {
+                "while the program runs, wait: it makes them again from its log; if it does not run, that log has ended with its process: \
+                 only a backup of the lake has them, and the next start records them as lost"
             }
             Self::RestoreIdentity => {
                 "restore it from a copy: where it is missing the next start records its own group, cluster and layout, so one on \

@@ -65,22 +65,22 @@ pub fn at_rest() -> TempDir {
     copy
 }
 
-/// A lake whose commit 7 of AAPL, the newest at that time, was torn; a start on a new log has recorded that, and gone on.
-pub fn set_aside_and_lost() -> TempDir {
+/// A lake whose commit 7 of AAPL, the newest at that time, was torn. A start has put it aside, goes on from the checkpoint that
+/// `going_on` makes of the one before, and commits the window of this number and the next one.
+pub fn set_aside(window: i64, going_on: impl Fn(Checkpoint, &[LostCommits]) -> Checkpoint) -> TempDir {
     let mut sample = Sample::new();
     sample.fill(12);
     let dir = sample.stop();
     let entry = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet");
     fs::write(entry, "torn").unwrap();
     let mut sample = Sample::open(dir);
-    let on_new_log = |newest: Option<Checkpoint>, aside: &[LostCommits]| {
-        let newest = newest.expect("only the newest entry is torn");
-        Ok::<_, StorageError>(newest.on_new_log("another").without(aside))
+    let go_on = |newest: Option<Checkpoint>, aside: &[LostCommits]| {
+        Ok::<_, StorageError>(going_on(newest.expect("only the newest entry is torn"), aside))
     };
-    let (chain, checkpoint) = sample.lake.take(&apple(), on_new_log).unwrap();
+    let (chain, checkpoint) = sample.lake.take(&apple(), go_on).unwrap();
     let indicators = IndicatorState::from_history(chain.last(), (0..10).map(|window| bar("AAPL", window)));
     sample.owned.insert(apple(), Owned { chain, checkpoint, indicators, behind: Vec::new() });
-    sample.commit(&apple(), &["AAPL"], 12, Then::PublishFeatures);
+    sample.commit(&apple(), &["AAPL"], window, Then::PublishFeatures);
     sample.stop()
 }
 

@@ -6,7 +6,7 @@
 
 use parquet_format_safe::KeyValue;
 
-use super::{FORMAT_VERSION, Unreadable, damaged};
+use super::{FORMAT_VERSION, FORMAT_WITH_LOSSES, Unreadable, damaged};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
 
 const FORMAT: &str = "stockstream.format";
@@ -27,6 +27,7 @@ const BLANK: &str = "00000000";
 /// The key-values of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Labels {
+    pub format: u32,
     pub partition: TopicPartition,
     pub number: CommitNumber,
     /// Of a commit; JSON.
@@ -37,13 +38,14 @@ pub(super) struct Labels {
 
 impl Labels {
     pub fn new(partition: &TopicPartition, number: CommitNumber) -> Self {
-        Self { partition: partition.clone(), number, checkpoint: None, rows: 0, rows_checksum: 0 }
+        let partition = partition.clone();
+        Self { format: FORMAT_VERSION, partition, number, checkpoint: None, rows: 0, rows_checksum: 0 }
     }
 
     /// The last one is the file's checksum, still blank.
     pub fn to_key_values(&self) -> Vec<KeyValue> {
         let mut pairs = vec![
-            (FORMAT, FORMAT_VERSION.to_string()),
+            (FORMAT, self.format.to_string()),
             (TOPIC, self.partition.topic.to_string()),
             (PARTITION, self.partition.partition.to_string()),
             (NUMBER, self.number.0.to_string()),
@@ -66,6 +68,7 @@ impl Labels {
         }
         let rows_checksum = u32::from_str_radix(text(ROWS_CHECKSUM)?, 16);
         Ok(Self {
+            format: number(FORMAT, text(FORMAT)?)?,
             partition: TopicPartition::new(text(TOPIC)?, number(PARTITION, text(PARTITION)?)?),
             number: CommitNumber(number(NUMBER, text(NUMBER)?)?),
             checkpoint: find(CHECKPOINT).map(str::to_owned),
@@ -80,7 +83,7 @@ impl Labels {
 pub(super) fn check_version(pairs: &[KeyValue]) -> Result<(), Unreadable> {
     let version = pairs.iter().find(|pair| pair.key == FORMAT).and_then(|pair| pair.value.as_deref()?.parse().ok());
     match version {
-        Some(version) if version > FORMAT_VERSION => Err(Unreadable::Newer(version)),
+        Some(version) if version > FORMAT_WITH_LOSSES => Err(Unreadable::Newer(version)),
         Some(_) => Ok(()),
         None => Err(damaged("its footer does not say that stockstream wrote it")),
     }

@@ -29,8 +29,11 @@ use crate::settings::Compression;
 
 use footer::Labels;
 
-/// The version of the files we write, and the highest we read.
+/// The version of what we write, but for one kind of commit.
 pub const FORMAT_VERSION: u32 = 1;
+/// That of commits whose checkpoint lists losses, and the highest we read. Programs that know only version 1 would take their files for
+/// damaged and withdraw their bars; other lakes stay readable for them. We read losses in files of version 1 as well.
+const FORMAT_WITH_LOSSES: u32 = 2;
 
 /// More rows than one file of any lake holds; a file that claims more is not read.
 const MAX_ROWS: usize = 20_000_000;
@@ -89,6 +92,9 @@ pub fn encode_commit(
     compression: Compression,
 ) -> Result<Vec<u8>, Unwritable> {
     let mut labels = Labels::new(partition, number);
+    if !commit.checkpoint.lost.is_empty() {
+        labels.format = FORMAT_WITH_LOSSES;
+    }
     labels.checkpoint = Some(serde_json::to_string(&commit.checkpoint).map_err(|e| Unwritable(e.to_string()))?);
     let rows = encode::Rows { schema: rows::bars_schema(), rows: &commit.rows, columns: rows::bars_columns };
     encode::encode(&rows, labels, compression)
@@ -131,6 +137,7 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
     let counts = [read, in_bars, late, malformed, future, unknown];
     let offsets = checkpoint.known.values().map(|since| since.0);
     let forced = checkpoint.forced.iter().map(|advance| advance.offset.0);
+    let until = checkpoint.lost.iter().filter_map(|lost| lost.until).map(|until| until.0);
     let gaps = checkpoint.gaps.iter().flat_map(|gap| [gap.from.0, gap.cut.0, gap.to.0]);
     let mut lost = checkpoint.gaps.iter().filter_map(|gap| gap.open_ticks_lost);
     let lost = lost.try_fold(0, u64::checked_add);
@@ -138,7 +145,7 @@ pub fn parse_checkpoint(json: &str) -> Result<Checkpoint, Unreadable> {
         && counts.into_iter().all(is_count)
         && *open_ticks <= read
         && lost.is_some_and(is_count)
-        && offsets.chain(forced).chain(gaps).chain([resume.0, cut.0]).all(is_offset)
+        && offsets.chain(forced).chain(until).chain(gaps).chain([resume.0, cut.0]).all(is_offset)
         && [rules.lateness, rules.max_ahead].into_iter().all(|span| span >= Span::ZERO);
     if possible { Ok(checkpoint) } else { Err(damaged("its checkpoint holds numbers that no log can have led to")) }
 }

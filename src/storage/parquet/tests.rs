@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::market::bar::Bar;
+use crate::market::checkpoint::NextOffset;
+use crate::market::lost_commits::LostCommits;
 use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
 use crate::storage::testing::{DAY_ZERO, bar, features_of, genesis, partition, step};
@@ -194,15 +196,49 @@ fn one_dataset_is_not_read_as_the_other() {
     assert!(decode_features(&encoded(&step(0))).is_err());
 }
 
+/// Where a file says its format version, which is one digit.
+fn format_place(bytes: &[u8]) -> usize {
+    let key = b"stockstream.format\x18\x01";
+    bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len()
+}
+
+fn with_format(mut bytes: Vec<u8>, version: u8) -> Vec<u8> {
+    let at = format_place(&bytes);
+    bytes[at] = version;
+    footer::seal(&mut bytes).unwrap();
+    bytes
+}
+
 #[test]
 fn a_later_format_is_not_taken_for_damage() {
-    let bytes = encoded(&step(0));
-    let key = b"stockstream.format\x18\x01";
-    let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len();
-    let mut newer = bytes;
-    newer[at] = b'9';
-    footer::seal(&mut newer).unwrap();
-    assert_eq!(decode_commit(&newer), Err(Unreadable::Newer(9)));
+    assert_eq!(decode_commit(&with_format(encoded(&step(0)), b'9')), Err(Unreadable::Newer(9)));
+}
+
+#[test]
+fn only_a_commit_that_lists_losses_is_of_a_version_that_older_programs_leave_alone() {
+    let mut commit = step(0);
+    assert_eq!(encoded(&commit)[format_place(&encoded(&commit))], b'1');
+    let lost = LostCommits::of(CommitNumber(7), EventTime::from_micros(DAY_ZERO), None);
+    for until in [None, Some(NextOffset(9))] {
+        commit.checkpoint.lost = vec![LostCommits { until, ..lost.clone() }];
+        let bytes = encoded(&commit);
+        assert_eq!(bytes[format_place(&bytes)], b'2');
+        assert_eq!(decode_commit(&bytes).unwrap().commit, commit);
+        assert_eq!(decode_commit(&with_format(bytes, b'1')).unwrap().commit, commit, "as it was written once");
+    }
+}
+
+#[test]
+fn a_loss_as_it_was_written_once_is_read_whole() {
+    let lost = r#""forced":[],"lost":[{"first":7,"last":7,"watermark":9,"bars":{"count":6,"stocks":["A","B","C","D","E","F"],"oldest":9,"youngest":9}}]"#;
+    let json = serde_json::to_string(&genesis()).unwrap().replace("\"forced\":[]", lost);
+    let checkpoint = parse_checkpoint(&json).unwrap();
+    assert!(
+        checkpoint.lost[0].to_string().contains("6 bars of A, B, C, D, E and 1 more stock,"),
+        "{}",
+        checkpoint.lost[0]
+    );
+    assert_eq!(serde_json::to_string(&checkpoint).unwrap(), json, "and written again as it was");
 }
 
 #[test]

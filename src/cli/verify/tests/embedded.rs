@@ -5,9 +5,11 @@ use std::path::Path;
 
 use indicatif::ProgressBar;
 
-use super::super::sample::{apple, at_rest, flip, nth, others, set_aside_and_lost};
+use super::super::sample::{apple, at_rest, flip, nth, others, set_aside};
 use super::{Report, VerifyRequest, report, report_on, request};
 use crate::cli::verify::remedy::Remedy;
+use crate::market::checkpoint::NextOffset;
+use crate::market::lost_commits::LostCommits;
 use crate::settings::Compression;
 use crate::storage::Dataset::Bars;
 
@@ -47,7 +49,7 @@ fn no_finding_points_to_a_log_that_has_ended() {
 
 #[test]
 fn a_recorded_loss_is_a_finding_that_no_repair_and_no_deletion_ends() {
-    let dir = set_aside_and_lost();
+    let dir = set_aside(12, |newest, aside| newest.on_new_log("another").without(aside));
     make_embedded(dir.path());
     let aside = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet.quarantined");
     let is_told = |report: Report| {
@@ -68,4 +70,32 @@ fn a_recorded_loss_is_a_finding_that_no_repair_and_no_deletion_ends() {
     fs::remove_file(&aside).unwrap();
     is_told(report(dir.path()));
     is_told(repair(dir.path()));
+}
+
+#[test]
+fn a_pending_commit_is_a_finding_whose_file_no_repair_removes() {
+    let pending = |until| {
+        set_aside(10, move |newest, aside| {
+            let until = Some(NextOffset(until));
+            let pending: Vec<_> = aside.iter().map(|lost| LostCommits { until, bars: None, ..lost.clone() }).collect();
+            newest.without(&pending)
+        })
+    };
+    let dir = pending(1_000_000);
+    make_embedded(dir.path());
+    let aside = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet.quarantined");
+    for report in [report(dir.path()), repair(dir.path())] {
+        let [finding] = &report.findings[..] else { panic!("{report}") };
+        assert_eq!((finding.remedy, finding.file.as_str()), (Remedy::WaitOrRestore, aside.to_str().unwrap()));
+        assert!(!report.sound && finding.problem.contains("not all is made again yet"), "{finding}");
+        assert!(finding.advice.contains("wait") && finding.advice.contains("backup"), "{finding}");
+    }
+    assert!(aside.exists(), "the next start may have to tell of it");
+
+    // no open window needs what is below `resume`
+    let dir = pending(0);
+    make_embedded(dir.path());
+    let told = report(dir.path());
+    assert!(told.findings.iter().all(|finding| finding.remedy == Remedy::Repair), "{told}");
+    assert!(repair(dir.path()).sound && report(dir.path()).sound);
 }

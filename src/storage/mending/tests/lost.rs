@@ -25,8 +25,7 @@ fn torn() -> (tempfile::TempDir, Lake) {
 }
 
 fn lost(bars: Option<LostBars>) -> LostCommits {
-    let number = CommitNumber(3);
-    LostCommits { first: number, last: number, watermark: step(0).checkpoint.watermark, bars }
+    LostCommits::of(CommitNumber(3), step(0).checkpoint.watermark, bars)
 }
 
 #[test]

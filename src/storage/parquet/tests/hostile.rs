@@ -123,8 +123,10 @@ fn a_file_that_compresses_too_well_is_written_uncompressed_and_read() {
 
 #[test]
 fn a_checkpoint_that_no_log_can_have_led_to_is_refused() {
-    let good = serde_json::to_string(&genesis()).unwrap();
-    assert_eq!(parse_checkpoint(&good), Ok(genesis()));
+    let lost = LostCommits::of(CommitNumber(7), EventTime::from_micros(DAY_ZERO), None);
+    let genesis = genesis().without(&[LostCommits { until: Some(NextOffset(9)), ..lost }]);
+    let good = serde_json::to_string(&genesis).unwrap();
+    assert_eq!(parse_checkpoint(&good), Ok(genesis));
     for (was, is) in [
         ("\"cut\":0", "\"cut\":9223372036854775807"),
         ("\"cut\":0", "\"cut\":-1"),
@@ -135,6 +137,7 @@ fn a_checkpoint_that_no_log_can_have_led_to_is_refused() {
         ("\"window\":300000000", "\"window\":0"),
         ("\"window\":300000000", "\"window\":-300000000"),
         ("\"lateness\":600000000", "\"lateness\":-1"),
+        ("\"until\":9", "\"until\":-9"),
         ("\"known\":{}", "\"known\":{\"../../x\":0}"),
     ] {
         let json = good.replace(was, is);
