@@ -147,6 +147,7 @@ fn examine(
     mut repairs: Option<&mut Repairs>,
 ) -> anyhow::Result<Walked> {
     let mut findings = Findings::default();
+    listing::root(root, &mut findings)?;
     let leftovers = listing::state(root, &mut findings)?;
     if let Some(repairs) = &mut repairs {
         for path in &leftovers {
