@@ -112,6 +112,21 @@ fn what_systems_leave_in_a_directory_is_let_be() {
 }
 
 #[test]
+fn partitions_without_a_chain_are_noted_where_the_lake_says_how_many_there_are() {
+    let mut sample = Sample::new();
+    sample.commit(&sample::others(), &["IBM"], 0, Then::PublishFeatures);
+    let dir = sample.stop();
+    assert_eq!(report(dir.path()).without_chain, Vec::<String>::new());
+    let identity = dir.path().join("state/lake.json");
+    let recorded = fs::read_to_string(&identity).unwrap();
+    fs::write(&identity, recorded.replace("\"keyed\"", "\"keyed, 4 partitions\"")).unwrap();
+    let found = report(dir.path());
+    assert_eq!(found.without_chain, ["ticks-0", "ticks-2", "ticks-3"]);
+    assert!(found.sound, "they may not have been taken yet: {found}");
+    assert!(found.to_string().contains("note: partitions without a chain: ticks-0, ticks-2, ticks-3; "), "{found}");
+}
+
+#[test]
 fn a_hole_in_a_chain_is_found_and_told_apart_by_whether_the_entry_is_published() {
     let dir = at_rest();
     fs::remove_file(entry(dir.path(), 29)).unwrap();
