@@ -8,7 +8,7 @@ check:
 ci:
     bash .ci/run
 
-# Faults for as long as they deserve: an hour or two
+# Faults for as long as they deserve: three hours or so
 faults:
     bash .ci/run faults_long
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use stockstream::market::checkpoint::{Checkpoint, Commit, Fingerprint, LogIdentity, NextOffset, TopicPartition};
 use stockstream::settings::Compression;
-use stockstream::storage::{Lake, LakeIdentity, Sharing, StorageError};
+use stockstream::storage::{Dataset, Lake, LakeIdentity, Sharing, StorageError};
 use support::flow::{Flow, PER_STOCK};
 use support::lake::{bars, checkpoints, of};
 use support::program::{Ended, Summary};
-use support::ticks::START;
+use support::ticks::{Recipe, START, Ticks};
 
 /// Bytes of a tick: the broker keeps 5 MiB of a partition, some 1,300 of these.
 const TICK_BYTES: usize = 4_000;
@@ -141,6 +141,41 @@ fn f13_a_lake_that_is_begun_on_a_log_without_its_beginning_says_where_it_begins(
     let gaps = overflowing.checkpoint().gaps;
     assert_eq!(gaps.iter().map(|gap| (gap.from.0, gap.to.0)).collect::<Vec<_>>(), [(0, start)]);
     overflowing.flow.assert_lake_is_right();
+}
+
+/// Nothing in the lake tells that it is gone with all its files: of several processes one may not have taken its share yet.
+#[test]
+fn a_partition_that_is_gone_from_the_lake_is_noted_and_told_against_the_log() {
+    let flow = Flow::new(true, "");
+    flow.publish(&Ticks::make(&Recipe { seed: 23, lines: 3_000, ..Recipe::default() }).lines);
+    flow.until_end();
+    let gone = bars_of_partitions(&flow.lake()).pop().expect("some partition has bars");
+    std::fs::remove_dir_all(flow.lake().join("state").join(&gone)).unwrap();
+    for file in files(&flow.lake()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with(&format!("{gone}-")) {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    let verify = |options: &[&str], code| {
+        let ended = flow.program(&[&["verify"], options].concat()).run();
+        assert_eq!(ended.code, Some(code), "{}\n{}", ended.stdout, ended.stderr);
+        serde_json::from_str::<serde_json::Value>(ended.stdout.lines().last().unwrap()).unwrap()
+    };
+    assert_eq!(verify(&[], 0)["without_chain"], serde_json::json!([gone]));
+    let report = verify(&["--against-log"], 3);
+    let [finding] = &report["findings"].as_array().unwrap()[..] else { panic!("one finding: {report}") };
+    assert!(finding["file"].as_str().unwrap().ends_with(&format!("state/{gone}")), "{finding}");
+    assert_eq!(finding["remedy"], "next_start");
+
+    flow.until_end();
+    flow.assert_lake_is_right();
+    assert_eq!(verify(&["--against-log"], 0)["without_chain"], serde_json::json!([]));
+}
+
+/// The partitions that have published bars.
+fn bars_of_partitions(lake: &Path) -> Vec<String> {
+    let files = Lake::open_read_only(lake).unwrap().files(Dataset::Bars).unwrap();
+    files.iter().map(|file| file.commit().unwrap().0.to_string()).collect()
 }
 
 /// What the lake says of a topic that was deleted since: read up to `cut`, and the record before it was another one.

@@ -21,7 +21,7 @@ use args::{Args, Command, Common, ShowArgs, VerifyArgs};
 use made_with::refuse_other_lake;
 use outcome::Outcome;
 use show::{ShowRequest, show};
-use verify::{OtherCluster, Verdict, VerifyRequest, verify};
+use verify::{LogRequest, OtherCluster, Verdict, VerifyRequest, verify};
 
 use crate::kafka::client::check_properties;
 use crate::market::symbol::Symbol;
@@ -104,10 +104,11 @@ fn verify_lake(common: &Common, args: VerifyArgs) -> Outcome {
              broker ended with its process",
         ));
     }
+    let stocks = settings.symbols().collect();
     let request = VerifyRequest {
         lake: settings.lake.dir,
         format: common.format(),
-        against_log: args.against_log.then_some(settings.kafka),
+        against_log: args.against_log.then_some(LogRequest { kafka: settings.kafka, stocks }),
         repair: args.repair.then_some(settings.lake.compression),
     };
     match verify(&request, &mut io::stdout().lock()) {

@@ -4,7 +4,7 @@
 //! - `dates`: the walk over the published files, date by date; `listing` finds what does not belong there.
 //! - `bars`, `features`: the rows of a file, by themselves and side by side.
 //! - `history`: what the rows before a file say about it: each window once, the indicators, the count of ticks.
-//! - `identity`: whether the lake says whom it belongs to.
+//! - `identity`: whether the lake says whom it belongs to, and has all chains that it can have.
 //! - `losses`: what the checkpoints themselves say is lost.
 //! - `held`: which rows a file held that is damaged or gone, as another one tells.
 //! - `findings`: what was found, bounded; `remedy`: what helps; `report`: how it is printed.
@@ -41,6 +41,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::OutputFormat;
+use crate::market::symbol::Symbol;
 use crate::settings::{Compression, KafkaSettings};
 use crate::storage::Lake;
 
@@ -62,9 +63,17 @@ pub struct VerifyRequest {
     pub lake: PathBuf,
     pub format: OutputFormat,
     /// The cluster whose log the bars are compared with.
-    pub against_log: Option<KafkaSettings>,
+    pub against_log: Option<LogRequest>,
     /// Puts right what can be put right; features are written with this compression.
     pub repair: Option<Compression>,
+}
+
+/// The cluster whose log is read.
+#[derive(Clone)]
+pub struct LogRequest {
+    pub kafka: KafkaSettings,
+    /// Those of the settings: their partitions should have chains.
+    pub stocks: Vec<Symbol>,
 }
 
 /// Whether anything was found.
@@ -99,7 +108,7 @@ pub fn verify(request: &VerifyRequest, out: &mut dyn Write) -> anyhow::Result<Ve
 fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<Report> {
     let root = &request.lake;
     // before anything is changed or hours are spent
-    let log = request.against_log.as_ref().map(|kafka| log::connect(kafka, root)).transpose()?;
+    let log = request.against_log.as_ref().map(|asked| log::connect(asked, root)).transpose()?;
     let (lake, repaired) = match request.repair {
         Some(compression) => {
             let lake = Lake::open_for_repair(root, compression)?;
@@ -113,6 +122,7 @@ fn report_on(request: &VerifyRequest, progress: &ProgressBar) -> anyhow::Result<
         losses::tell(root, partition, newest, &mut findings);
         report.tell_gaps(partition, &newest.gaps, &newest.rules);
     }
+    report.without_chain = identity::without_chain(&lake, &chains).iter().map(ToString::to_string).collect();
     if let Some(log) = log {
         let seen = log::Seen { lake: &lake, root, chains: &chains, cuts: &cuts, bars: report.bars };
         report.against_log = Some(log.compare(&seen, progress, &mut findings)?);
@@ -147,6 +157,7 @@ fn examine(
     mut repairs: Option<&mut Repairs>,
 ) -> anyhow::Result<Walked> {
     let mut findings = Findings::default();
+    listing::root(root, &mut findings)?;
     let leftovers = listing::state(root, &mut findings)?;
     if let Some(repairs) = &mut repairs {
         for path in &leftovers {

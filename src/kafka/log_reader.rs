@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::bounds;
 use super::client::{self, ClientError};
@@ -38,7 +38,9 @@ pub enum LogReadError {
 
 /// Reads logs, one after the other.
 pub struct LogReader {
-    consumer: BaseConsumer<QuietContext>,
+    /// Asks where logs begin and end.
+    asking: BaseConsumer<QuietContext>,
+    config: ClientConfig,
 }
 
 impl LogReader {
@@ -46,7 +48,7 @@ impl LogReader {
     /// When the client refuses the settings. The broker is not asked yet.
     pub fn new(settings: &KafkaSettings) -> Result<Self, ClientError> {
         let config = client::consumer_config(settings, &settings.bootstrap_servers);
-        Ok(Self { consumer: client::create(&config, QuietContext::default())? })
+        Ok(Self { asking: client::create(&config, QuietContext::default())?, config })
     }
 
     /// Start and end of a log, `None` when there is no such partition. Blocks, up to half a minute.
@@ -55,7 +57,7 @@ impl LogReader {
     /// When no broker answers in time.
     pub fn bounds(&self, partition: &TopicPartition) -> Result<Option<(NextOffset, NextOffset)>, LogReadError> {
         let deadline = Instant::now() + PATIENCE;
-        let bounds = bounds::fetch_if_there(deadline, self.consumer.client(), partition).map_err(|error| {
+        let bounds = bounds::fetch_if_there(deadline, self.asking.client(), partition).map_err(|error| {
             let (partition, reason) = (partition.clone(), error.to_string());
             LogReadError::NoAnswer { partition, at: NextOffset(0), reason }
         })?;
@@ -73,21 +75,21 @@ impl LogReader {
         (from, until): (NextOffset, NextOffset),
         sink: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
     ) -> Result<(), LogReadError> {
+        // A client of its own: an end of partition names no topic, so one that an assignment of before has left in the queue, where
+        // each stock's topic has a partition 0, would end the reading of the next log too early.
+        let consumer: BaseConsumer<QuietContext> = client::create(&self.config, QuietContext::default())?;
         let mut at = from;
         let mut heard = Instant::now();
         let no_answer = |at, reason: String| Err(LogReadError::NoAnswer { partition: partition.clone(), at, reason });
         let mut list = TopicPartitionList::with_capacity(1);
         let assigned = list
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(from.0))
-            .and_then(|()| self.consumer.assign(&list));
+            .and_then(|()| consumer.assign(&list));
         if let Err(error) = assigned {
             return no_answer(at, error.to_string());
         }
         while at < until {
-            match self.consumer.poll(MOMENT) {
-                // what an assignment of before had fetched
-                Some(Ok(record))
-                    if record.topic() != &*partition.topic || record.partition() != partition.partition => {}
+            match consumer.poll(MOMENT) {
                 Some(Ok(record)) if record.offset() >= until.0 => return Ok(()),
                 Some(Ok(record)) => {
                     heard = Instant::now();
@@ -100,7 +102,7 @@ impl LogReader {
                     }
                 }
                 // transaction markers can hold the last offsets
-                Some(Err(KafkaError::PartitionEOF(number))) if number == partition.partition => return Ok(()),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                         return Err(LogReadError::Overtaken { partition: partition.clone(), at });

@@ -7,6 +7,8 @@ use super::store::Put;
 use super::{Lake, StorageError, parquet};
 use crate::settings::{KafkaSettings, Layout};
 
+const KEYED: &str = "keyed, ";
+
 /// What all processes that ever write to one lake have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,12 +29,17 @@ impl LakeIdentity {
         self.cluster == Self::EMBEDDED
     }
 
+    /// How many partitions the one topic of all stocks has; `None` where each stock has its own.
+    pub fn partitions(&self) -> Option<i32> {
+        self.layout.strip_prefix(KEYED)?.split_once(' ')?.0.parse().ok()
+    }
+
     /// What these settings make a lake's on this cluster.
     pub fn of(kafka: &KafkaSettings, cluster: &str) -> Self {
         // With another number of partitions a stock would move to another one, and get two bars a window.
         let layout = match kafka.layout {
             Layout::PerStock => String::from("per_stock"),
-            Layout::Keyed => format!("keyed, {} partitions", kafka.partitions),
+            Layout::Keyed => format!("{KEYED}{} partitions", kafka.partitions),
         };
         Self { group: kafka.group_id.clone(), cluster: cluster.to_owned(), layout }
     }

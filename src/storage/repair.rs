@@ -13,7 +13,7 @@ use super::store::Publish;
 use super::{FeaturesOutcome, Lake, Sharing, StorageError};
 use crate::indicators::feature_row::FeatureRow;
 use crate::indicators::state::IndicatorState;
-use crate::market::checkpoint::{CommitNumber, TopicPartition};
+use crate::market::checkpoint::{Commit, CommitNumber, TopicPartition};
 use crate::settings::Compression;
 
 /// What stands in the place of a partition's saved indicators.
@@ -62,6 +62,23 @@ impl Lake {
         let bytes = self.load_indicators(partition)?;
         let state = bytes.and_then(|bytes| IndicatorState::from_bytes(&bytes).ok());
         Ok(state.map_or(SavedIndicators::Damaged, SavedIndicators::Good))
+    }
+
+    /// The commits that can still be read under a number of a chain: its entry, and what was put aside.
+    ///
+    /// # Errors
+    /// When the chain cannot be read.
+    pub fn readable_under(
+        &self,
+        partition: &TopicPartition,
+        number: CommitNumber,
+    ) -> Result<Vec<Commit>, StorageError> {
+        let mut commits = Vec::new();
+        for path in [layout::entry(partition, number), layout::quarantined(partition, number)] {
+            let bytes = self.store().get(&path)?;
+            commits.extend(bytes.and_then(|bytes| decode_as(&bytes, partition, number).ok()));
+        }
+        Ok(commits)
     }
 
     /// Where a commit is published, whatever its date, as far as the file is good: one look a date.

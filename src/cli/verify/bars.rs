@@ -40,10 +40,37 @@ fn check_bar(bar: &Bar, date: &str, checkpoint: &Checkpoint, faults: &mut RowFau
             format!("open {open}, high {high}, low {low}, close {close} do not satisfy 0 < low <= open, close <= high")
         });
     }
+    if let Some(problem) = volume_fault(bar) {
+        faults.add(Rule::Volume, row, || problem);
+    }
     if bar.ticks <= 0 {
         faults.add(Rule::Ticks, row, || format!("it has {} ticks", bar.ticks));
     }
 }
+
+/// What is impossible about volume and vwap: a volume is a sum of numbers of at least 0, and a vwap a mean of prices by them.
+fn volume_fault(bar: &Bar) -> Option<String> {
+    let Bar { low, high, volume, vwap, ticks, .. } = *bar;
+    if let Some(volume) = volume
+        && !(volume >= 0.0 && volume.is_finite())
+    {
+        return Some(format!("volume {volume} is no sum of volumes"));
+    }
+    let vwap = vwap?;
+    let Some(volume) = volume.filter(|volume| *volume > 0.0) else {
+        return Some(format!("vwap {vwap} without a volume"));
+    };
+    // each tick rounds both sums once
+    let slack = f64::EPSILON * (ticks.max(0) as f64 + 2.0);
+    let is_within = low * (1.0 - slack) <= vwap && vwap <= high * (1.0 + slack);
+    // products of tiny volumes keep only some of their digits
+    let is_exact = low * volume > TINY;
+    let fault = || format!("vwap {vwap} does not lie between low {low} and high {high}");
+    (!vwap.is_finite() || is_exact && !is_within).then(fault)
+}
+
+/// Far above where numbers lose digits, however many are added.
+const TINY: f64 = 1e-290;
 
 /// Whether every tick that was read is accounted for.
 ///
@@ -66,4 +93,66 @@ pub fn check_conservation(checkpoint: &Checkpoint) -> Result<(), String> {
         c.future,
         c.unknown
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::market::symbol::Symbol;
+    use crate::market::tick::Tick;
+    use crate::market::time::{EventTime, Span, WindowSize};
+    use crate::market::watermark::Watermark;
+    use crate::market::window::StockWindows;
+
+    fn bar(volume: Option<f64>, vwap: Option<f64>) -> Bar {
+        let window_start = EventTime::from_micros(0);
+        let symbol = Symbol::new("AAPL").unwrap();
+        Bar { symbol, window_start, open: 10.0, high: 12.0, low: 9.0, close: 11.0, volume, vwap, ticks: 3 }
+    }
+
+    #[rstest]
+    #[case::of_no_tick(None, None)]
+    #[case::of_a_sum_of_0(Some(0.0), None)]
+    #[case::whose_products_overflow(Some(1e308), None)]
+    #[case::at_the_low(Some(5.0), Some(9.0))]
+    #[case::rounded_above_the_high(Some(5.0), Some(12.0_f64.next_up()))]
+    #[case::of_volumes_too_small_to_weigh_with(Some(5e-324), Some(13.0))]
+    fn a_volume_is_possible(#[case] volume: Option<f64>, #[case] vwap: Option<f64>) {
+        assert_eq!(volume_fault(&bar(volume, vwap)), None);
+    }
+
+    #[rstest]
+    #[case::negative(Some(-1.0), None, "no sum of volumes")]
+    #[case::infinite(Some(f64::INFINITY), None, "no sum of volumes")]
+    #[case::no_number(Some(f64::NAN), None, "no sum of volumes")]
+    #[case::without_volume(None, Some(10.0), "without a volume")]
+    #[case::of_a_sum_of_0(Some(0.0), Some(10.0), "without a volume")]
+    #[case::below_the_low(Some(5.0), Some(8.99), "between low 9 and high 12")]
+    #[case::above_the_high(Some(5.0), Some(12.01), "between low 9 and high 12")]
+    #[case::vwap_no_number(Some(5.0), Some(f64::NAN), "between low 9 and high 12")]
+    fn a_volume_is_impossible(#[case] volume: Option<f64>, #[case] vwap: Option<f64>, #[case] says: &str) {
+        let fault = volume_fault(&bar(volume, vwap)).expect("it is told");
+        assert!(fault.contains(says), "{fault}");
+    }
+
+    proptest! {
+        /// However small, large and many the volumes are.
+        #[test]
+        fn no_bar_that_ticks_give_is_impossible(
+            ticks in prop::collection::vec((1e-6..1e9f64, prop::num::f64::POSITIVE | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL), 1..60)
+        ) {
+            let window = WindowSize::new(Span::from_secs(300)).unwrap();
+            let mut windows = StockWindows::new(Symbol::new("AAPL").unwrap(), window);
+            for (offset, (price, volume)) in ticks.into_iter().enumerate() {
+                let (offset, volume) = (offset as i64, Some(volume.abs()));
+                windows.fold(&Tick { offset, event_time: EventTime::from_micros(offset), price, volume });
+            }
+            for closed in windows.close(Watermark::restored(EventTime::from_micros(i64::MAX))) {
+                prop_assert_eq!(volume_fault(&closed.bar), None);
+            }
+        }
+    }
 }

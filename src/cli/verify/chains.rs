@@ -1,5 +1,6 @@
 //! The chains, as they stand when the verification begins.
 
+mod elsewhere;
 mod holes;
 mod indicators;
 
@@ -17,6 +18,9 @@ use crate::market::bar::Bar;
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, LogIdentity, NextOffset, TopicPartition};
 use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::{Lake, PublishedFile, StorageError};
+
+use elsewhere::Elsewhere;
+pub use elsewhere::is_published;
 
 /// What the rest of the verification needs to know of a chain.
 #[derive(Clone, Debug)]
@@ -108,7 +112,7 @@ impl ChainCheck<'_> {
                 self.findings.of_file(&path, problem, Remedy::RestoreOrReplay);
             }
             cuts.push((number, commit.checkpoint.log.clone(), commit.checkpoint.cut));
-            let stands = self.check_published((partition, number), &commit, number == horizon)?;
+            let stands = self.check_published((partition, number), &commit, horizon)?;
             if number == horizon {
                 seen.newest_ticks = ticks_of(&commit.rows);
                 seen.newest = Some(commit.checkpoint);
@@ -126,7 +130,7 @@ impl ChainCheck<'_> {
         &mut self,
         (partition, number): (&TopicPartition, CommitNumber),
         commit: &Commit,
-        is_newest: bool,
+        horizon: CommitNumber,
     ) -> Result<bool, StorageError> {
         let Some(date) = commit.date() else { return Ok(true) };
         let file = BarsFile { partition: partition.clone(), number, date };
@@ -138,10 +142,10 @@ impl ChainCheck<'_> {
             Ok(Some(found)) if found.bars[..] == commit.rows[..] && found.checkpoint == commit.checkpoint => {
                 Copy::Stands
             }
-            Ok(Some(_)) => {
-                let problem = format!("differs from its entry in the chain, {}", entry.display());
-                self.findings.of_held(&public.path, problem, held.as_ref(), Remedy::Repair);
-                Copy::Bad
+            Ok(Some(found)) => {
+                let is_spare = self.windows_stand_without(&file, &found.bars, commit)?;
+                self.tell_difference(&public, &entry, held.as_ref(), is_spare);
+                if is_spare { Copy::Bad } else { Copy::Stands }
             }
             // the walk says so
             Err(StorageError::Damaged { .. }) => Copy::Bad,
@@ -150,24 +154,27 @@ impl ChainCheck<'_> {
         match copy {
             Copy::Stands => return Ok(true),
             Copy::Bad => {}
-            Copy::Missing if self.rows_stand_elsewhere(&file, commit)? => {
-                let problem = "is in the chain, and its rows stand under another number: it is of an owner that had lost \
-                               the partition";
-                self.findings.of_file(&entry, problem, Remedy::Repair);
-                if let Some(repairs) = &mut self.repairs
-                    && !is_newest
-                {
-                    self.lake.remove_from_chain(partition, number)?;
-                    repairs.did(&entry, "removed: its rows stand under another number");
+            Copy::Missing => match self.elsewhere(&file, commit, horizon)? {
+                // the one after it was only begun when this one was published
+                Elsewhere::Nothing if number < horizon => {
+                    let problem = format!("is missing: its entry in the chain, {}, is not published", entry.display());
+                    self.findings.of_held(&public.path, problem, held.as_ref(), Remedy::Repair);
                 }
-                return Ok(true);
-            }
-            // the one after it was only begun when this one was published
-            Copy::Missing if !is_newest => {
-                let problem = format!("is missing: its entry in the chain, {}, is not published", entry.display());
-                self.findings.of_held(&public.path, problem, held.as_ref(), Remedy::Repair);
-            }
-            Copy::Missing => {}
+                Elsewhere::Nothing => {}
+                Elsewhere::All => {
+                    self.let_go_of_double(partition, number)?;
+                    return Ok(true);
+                }
+                Elsewhere::Part(other) => {
+                    let problem = format!(
+                        "is in the chain and not published, and {} holds bars of some of its windows: either that was copied \
+                         here, or this is of an owner that had lost the partition",
+                        other.path.display()
+                    );
+                    self.findings.of_held(&entry, problem, held.as_ref(), Remedy::MoveOneOut);
+                    return Ok(true);
+                }
+            },
         }
         let Some(repairs) = &mut self.repairs else { return Ok(matches!(copy, Copy::Bad)) };
         self.lake.publish_again(&file)?;
@@ -175,22 +182,28 @@ impl ChainCheck<'_> {
         Ok(true)
     }
 
-    /// Whether bars of these windows stand in other files of the partition: publishing these would double them.
-    fn rows_stand_elsewhere(&self, file: &BarsFile, commit: &Commit) -> Result<bool, StorageError> {
-        for other in self.lake.files_of(Dataset::Bars, &file.date)? {
-            if other.commit().is_none_or(|(of, number)| of != file.partition || number == file.number) {
-                continue;
-            }
-            let bars = self.lake.read_bars(&other).ok().flatten().map(|content| content.bars).unwrap_or_default();
-            let is_ours = |bar: &Bar| {
-                let key = |other: &Bar| (&other.symbol, other.window_start).cmp(&(&bar.symbol, bar.window_start));
-                commit.rows.binary_search_by(key).is_ok()
-            };
-            if bars.iter().any(is_ours) {
-                return Ok(true);
-            }
+    /// A published file is not its entry. The chain is what counts, as long as nothing is lost with the file.
+    fn tell_difference(&mut self, public: &PublishedFile, entry: &Path, held: Option<&Held>, is_spare: bool) {
+        let problem = format!("differs from its entry in the chain, {}", entry.display());
+        if is_spare {
+            self.findings.of_held(&public.path, problem, held, Remedy::Repair);
+        } else {
+            let problem = format!("{problem}, and has bars of windows that stand nowhere else");
+            self.findings.of_held(&public.path, problem, held, Remedy::MoveOneOut);
         }
-        Ok(false)
+    }
+
+    /// All rows of an entry stand in files of later commits.
+    fn let_go_of_double(&mut self, partition: &TopicPartition, number: CommitNumber) -> Result<(), StorageError> {
+        let entry = entry_path(self.root, partition, number);
+        let problem =
+            "is in the chain, and its rows stand under another number: it is of an owner that had lost the partition";
+        self.findings.of_file(&entry, problem, Remedy::Repair);
+        if let Some(repairs) = &mut self.repairs {
+            self.lake.remove_from_chain(partition, number)?;
+            repairs.did(&entry, "removed: its rows stand under another number");
+        }
+        Ok(())
     }
 
     fn unreadable_entry(

@@ -159,6 +159,8 @@ pub enum Rule {
     Closed,
     /// `0 < low <= open, close <= high`.
     Prices,
+    /// `low <= vwap <= high`, and no volume below 0.
+    Volume,
     Ticks,
     /// A stock has one partition.
     Home,

@@ -1,6 +1,7 @@
-//! Whether the lake still says whom it belongs to: only that keeps a start on another cluster or group out.
+//! Whether the lake still says whom it belongs to: only that keeps a start on another cluster or group out; and which chains it could
+//! have by that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Findings;
@@ -8,6 +9,18 @@ use super::chains::ChainSeen;
 use super::remedy::Remedy;
 use crate::market::checkpoint::TopicPartition;
 use crate::storage::{Lake, layout};
+
+/// How many partitions without a chain are told.
+const LIMIT: usize = 1_000;
+
+/// The partitions of a keyed lake's topic that have no chain. Nothing in the lake tells whether they ever had one: of several processes
+/// one commits while another has yet to take its share, and may die before it does.
+pub fn without_chain(lake: &Lake, chains: &BTreeMap<TopicPartition, ChainSeen>) -> Vec<TopicPartition> {
+    let count = lake.identity().ok().flatten().and_then(|identity| identity.partitions()).unwrap_or(0);
+    let topics: BTreeSet<_> = chains.keys().map(|partition| &partition.topic).collect();
+    let all = topics.into_iter().flat_map(|topic| (0..count).map(|number| TopicPartition::new(topic, number)));
+    all.filter(|partition| !chains.contains_key(partition)).take(LIMIT).collect()
+}
 
 /// Chains are looked at before: the record is made before the first of them is begun.
 pub fn check(lake: &Lake, root: &Path, chains: &BTreeMap<TopicPartition, ChainSeen>, findings: &mut Findings) {

@@ -1,4 +1,4 @@
-//! What stands below `bars/`, `features/` and `state/`, and what should not: readers of a whole dataset take every file for rows.
+//! What stands in a lake, and what should not: readers of a dataset, or of all below the lake, take every file for rows.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,6 +18,27 @@ use crate::storage::repair::is_dead_temporary;
 /// How often, and how long apart, a file is looked at that seems to have no writer.
 const LOOKS: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The files of `state/` itself.
+const OF_STATE: [&str; 4] = [layout::IDENTITY, layout::OWNER_LOCK, layout::PRODUCERS_LOCK, layout::PUBLISH_LOCK];
+
+/// Looks at the names in the lake's own directory: those that are not known are findings. Hidden ones are not, and what file systems
+/// put there, unless their names say that they hold rows: a lake may be a mount point, and a desktop leaves its notes in it.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn root(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
+    for (name, kind) in entries(root)? {
+        let text = name.to_string_lossy();
+        let is_ours = [Dataset::Bars.dir(), Dataset::Features.dir(), layout::STATE].contains(&&*text) && kind.is_dir();
+        let is_let_be = (text.starts_with('.') || text == "lost+found") && !text.ends_with(".parquet");
+        if !is_ours && !is_let_be {
+            let problem = "does not belong here: only the directories `bars`, `features` and `state` do";
+            findings.of_file(&root.join(&name), problem, Remedy::MoveOut);
+        }
+    }
+    Ok(())
+}
 
 /// The dates that either dataset has, ascending.
 ///
@@ -86,7 +107,7 @@ pub fn state(root: &Path, findings: &mut Findings) -> anyhow::Result<Vec<PathBuf
                     }
                 }
             }
-            Some(text) if kind.is_file() && (root.join(layout::IDENTITY) == path || text.ends_with(".lock")) => {}
+            Some(_) if kind.is_file() && OF_STATE.iter().any(|known| root.join(known) == path) => {}
             _ => dead.extend(unknown(path, kind, findings)?),
         }
     }

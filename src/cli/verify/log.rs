@@ -2,10 +2,12 @@
 //!
 //! - `pass`: the bars of a log, by the product's own rules; `rows`: two lists of bars side by side. Both pure.
 //! - `partition`: the commits of one partition held against the records as they come.
+//! - `untaken`: partitions that the log gives bars of, and the lake has no chain of.
 
 mod partition;
 mod pass;
 mod rows;
+mod untaken;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,22 +17,23 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::Findings;
 use super::chains::{self, ChainSeen};
 use super::coverage::{Coverage, Cuts, coverage};
 use super::remedy::Remedy;
+use super::{Findings, LogRequest};
 use crate::kafka::log_reader::{LogReadError, LogReader};
+use crate::kafka::route::partition_of;
 use crate::kafka::topics::Topics;
 use crate::market::checkpoint::{Checkpoint, CommitNumber, NextOffset, TopicPartition};
+use crate::market::symbol::Symbol;
 use crate::market::time::EventTime;
-use crate::settings::KafkaSettings;
 use crate::storage::{BarsFile, Dataset, Lake, StorageError};
 
 use crate::words::counted;
 use partition::{Comparison, Side};
 
 #[cfg(test)]
-pub(super) use {pass::LogPass, rows::compare as compare_rows};
+pub(super) use {pass::LogPass, rows::compare as compare_rows, untaken::UntakenPass};
 
 /// How many partitions whose logs are no longer whole are listed.
 const LIMIT: usize = 100;
@@ -103,23 +106,29 @@ pub struct Seen<'a> {
 pub struct Log {
     reader: LogReader,
     cluster: String,
+    /// The stocks of the settings, by the partition that their ticks go to.
+    stocks: BTreeMap<TopicPartition, Vec<Symbol>>,
 }
 
 /// Connects to the cluster and makes sure that it is the lake's. Blocks, up to some seconds.
 ///
 /// # Errors
 /// [`OtherCluster`]; when there is no lake, or no broker answers.
-pub fn connect(kafka: &KafkaSettings, root: &Path) -> anyhow::Result<Log> {
+pub fn connect(LogRequest { kafka, stocks }: &LogRequest, root: &Path) -> anyhow::Result<Log> {
     let identity = Lake::open_read_only(root)?.identity()?;
     let cluster = Topics::of_cluster(kafka, &kafka.bootstrap_servers).cluster_id()?;
     if let Some(identity) = identity.filter(|identity| identity.cluster != cluster) {
         return Err(OtherCluster { lake: identity.cluster, found: cluster }.into());
     }
-    Ok(Log { reader: LogReader::new(kafka)?, cluster })
+    let mut by_partition: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for stock in stocks {
+        by_partition.entry(partition_of(kafka, stock)).or_default().push(stock.clone());
+    }
+    Ok(Log { reader: LogReader::new(kafka)?, cluster, stocks: by_partition })
 }
 
 impl Log {
-    /// Compares every partition that has a chain.
+    /// Compares every partition that has a chain, and looks for those that should have one.
     ///
     /// # Errors
     /// When the lake cannot be listed, or the log not be read.
@@ -140,6 +149,7 @@ impl Log {
             progress.set_message(partition.to_string());
             self.compare_partition(&side, &cuts, progress, (&mut report, findings))?;
         }
+        self.tell_untaken(seen, progress, findings)?;
         report.not_covered = seen.bars.saturating_sub(report.compared);
         Ok(report)
     }

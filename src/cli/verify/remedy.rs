@@ -14,6 +14,8 @@ pub enum Remedy {
     NextCommits,
     /// It is not of the lake.
     MoveOut,
+    /// Two files contradict each other, and each holds what the other lacks: only a person can know which is of the lake.
+    MoveOneOut,
     /// What it held is nowhere in the lake.
     RestoreOrReplay,
     /// What it held is nowhere in the lake, and the log that gave it has ended.
@@ -40,6 +42,10 @@ impl Remedy {
             Self::NextStart => "the next start of stockstream makes it again from the log, while that holds it",
             Self::NextCommits => "nothing needs to be done: the chain lets go of it with its next commits",
             Self::MoveOut => "move it out of the lake",
+            Self::MoveOneOut => {
+                "find out which of the two is of this lake, move the other one out and keep it, then `stockstream verify --repair` \
+                 puts the rest right"
+            }
             Self::RestoreOrReplay => "restore it from a backup; without one, replay the topic into another lake",
             Self::Restore => {
                 "only a backup of the lake has it: the log that it was made from has ended with its process (a file of ticks can be \

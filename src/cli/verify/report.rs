@@ -11,6 +11,9 @@ use crate::market::checkpoint::{BarRules, NextOffset, TopicPartition};
 use crate::market::log_gap::LogGap;
 use crate::words::counted;
 
+/// How many partitions without a chain are printed.
+const PRINTED: usize = 10;
+
 /// How many gaps are listed.
 const LIMIT: usize = 100;
 
@@ -36,6 +39,8 @@ pub struct Report {
     pub gaps: Vec<GapNotice>,
     /// Gaps that are not listed.
     pub unlisted_gaps: usize,
+    /// Partitions of a keyed lake that have no chain, the first thousand: not taken yet, or removed with all their files.
+    pub without_chain: Vec<String>,
     /// With `--repair`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Repairs>,
@@ -117,6 +122,16 @@ impl fmt::Display for Report {
         }
         if self.unlisted_gaps > 0 {
             writeln!(f, "note: ... and {}", counted(self.unlisted_gaps, "more gap"))?;
+        }
+        if !self.without_chain.is_empty() {
+            let more = self.without_chain.len().saturating_sub(PRINTED);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let names = self.without_chain[..self.without_chain.len().min(PRINTED)].join(", ");
+            writeln!(
+                f,
+                "note: partitions without a chain: {names}{more}; not taken yet, or removed with all their files (`--against-log` tells \
+                 whether bars are missing)"
+            )?;
         }
         if let Some(repairs) = &self.repaired {
             for deed in &repairs.listed {

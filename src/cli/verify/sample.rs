@@ -257,9 +257,10 @@ pub fn features_under(file: &Path, to: &Path, number: u64, edit: impl FnOnce(&mu
         .unwrap();
 }
 
-/// A commit under another number.
-pub fn entry_under(bytes: &[u8], to: &Path, number: u64) {
-    let parquet::CommitFile { partition, commit, .. } = parquet::decode_commit(bytes).unwrap();
+/// The first `rows` of a commit under another number.
+pub fn commit_under(bytes: &[u8], to: &Path, number: u64, rows: usize) {
+    let parquet::CommitFile { partition, mut commit, .. } = parquet::decode_commit(bytes).unwrap();
+    commit.rows = commit.rows[..rows].into();
     let number = CommitNumber(number);
     fs::write(to, parquet::encode_commit(&partition, number, &commit, Compression::Zstd).unwrap()).unwrap();
 }

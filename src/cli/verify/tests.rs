@@ -3,6 +3,7 @@
 mod against_log;
 mod embedded;
 mod held;
+mod last_copy;
 mod repair;
 mod running;
 mod state;

@@ -1,9 +1,9 @@
 //! What the walk can only say when it knows more than one file: sums over a partition, and the chains against all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use super::super::chains::{self, Aside, ChainSeen};
+use super::super::chains::{self, Aside, ChainSeen, published};
 use super::super::held::{Held, Witness};
 use super::super::history::{BarsLost, Sums};
 use super::super::remedy::Remedy;
@@ -21,8 +21,9 @@ impl Walk<'_> {
         for BarsLost { file, held } in sums.strays {
             let path = self.path(&file, Dataset::Features);
             let problem = "has no bars file beside it in bars/, and no checkpoint counts any";
-            learnt.findings.of_row(&path, problem, held.as_ref().map(Held::first), Remedy::Repair);
-            if let Some(repairs) = &mut self.repairs {
+            let remedy = if self.features_are_spare(&file)? { Remedy::Repair } else { Remedy::MoveOut };
+            learnt.findings.of_row(&path, problem, held.as_ref().map(Held::first), remedy);
+            if let (Some(repairs), Remedy::Repair) = (&mut self.repairs, remedy) {
                 self.lake.remove_features(&file)?;
                 repairs.did(&path, "removed: there are no bars that it belongs to");
             }
@@ -126,6 +127,32 @@ impl Walk<'_> {
         Ok(Walked { report, findings, chains, cuts })
     }
 
+    /// Whether nothing is lost with the names of a chain up to this number.
+    fn is_spare(&self, partition: &TopicPartition, number: CommitNumber) -> Result<bool, StorageError> {
+        let horizon = self.chains.get(partition).map_or(number, |chain| chain.horizon);
+        for name in self.lake.chain_names(partition)?.iter().filter(|name| name.number() <= number) {
+            if !chains::is_published(self.lake, partition, name.number(), horizon)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether each row of a features file has a bar of its partition and date.
+    fn features_are_spare(&self, file: &BarsFile) -> Result<bool, StorageError> {
+        let features = self.lake.read_features(&published(self.root, file, Dataset::Features));
+        let windows = features.ok().flatten().unwrap_or_default().into_iter().map(|row| (row.symbol, row.window_start));
+        let mut windows: HashSet<_> = windows.collect();
+        for other in self.lake.files_of(Dataset::Bars, &file.date)? {
+            if other.commit().is_some_and(|(of, _)| of == file.partition) {
+                let bars = self.lake.read_bars(&other).ok().flatten().map(|content| content.bars).unwrap_or_default();
+                let bars = bars.into_iter().map(|bar| (bar.symbol, bar.window_start));
+                windows = &windows - &bars.collect();
+            }
+        }
+        Ok(windows.is_empty())
+    }
+
     /// What can only be said, and done, about chains when all bars are known.
     fn finish_chains(&mut self, learnt: &mut Learnt) -> Result<(), StorageError> {
         let asides: Vec<_> =
@@ -136,6 +163,10 @@ impl Walk<'_> {
         for (partition, Aside { number, is_behind }) in asides {
             let path = self.root.join(layout::quarantined(&partition, number));
             let (problem, remedy) = match learnt.history.adds_up(&partition) {
+                true if is_behind && !self.is_spare(&partition, number)? => (
+                    "was put aside, and it or an entry below it has bars that are not published",
+                    Remedy::RestoreOrReplay,
+                ),
                 true if is_behind => ("was put aside as unreadable; the chain has gone on beyond it", Remedy::Repair),
                 true => ("was put aside as unreadable; the log has not been read beyond it since", Remedy::NextStart),
                 false => {
@@ -144,7 +175,7 @@ impl Walk<'_> {
             };
             learnt.findings.of_file(&path, problem, remedy);
             if let (Some(repairs), Remedy::Repair) = (&mut self.repairs, remedy) {
-                // with those below it, which hold nothing that is not published: a hole would look like a loss
+                // with those below it: a hole would look like a loss
                 for below in self.lake.chain_names(&partition)?.iter().filter(|name| name.number() <= number) {
                     self.lake.remove_from_chain(&partition, below.number())?;
                 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::coverage::{Coverage, Cuts, coverage};
 use super::super::findings::{Findings, RowFaults};
-use super::super::log::{LogPass, compare_rows};
+use super::super::log::{LogPass, UntakenPass, compare_rows};
 use super::super::remedy::Remedy;
 use crate::market::bar::Bar;
 use crate::market::checkpoint::{BarRules, Checkpoint, NextOffset};
@@ -238,6 +238,22 @@ fn forced_advances_that_were_forgotten_are_not_needed() {
         .collect();
     let cover = coverage(NextOffset(0), &newest, &Cuts::default()).unwrap();
     assert_eq!(cover, Coverage { from: NextOffset(5), above: EventTime::from_micros(BEGIN) + rules().lateness });
+}
+
+#[test]
+fn a_partition_that_nobody_took_gives_bars_once_a_known_stock_has_a_window_that_is_over() {
+    let made = Made::of(&in_order(60));
+    let gives_bars = |stocks: &[&str], ticks: usize| {
+        let stocks: Vec<Symbol> = stocks.iter().map(|text| Symbol::new(text).unwrap()).collect();
+        let mut pass = UntakenPass::new(rules(), &stocks);
+        for (offset, payload) in made.log[..ticks].iter().enumerate() {
+            let _ = pass.read(Record { offset: offset as i64, timestamp: None, payload });
+        }
+        pass.gives_bars()
+    };
+    assert!(gives_bars(&["AAPL"], 60));
+    assert!(!gives_bars(&["IBM"], 60), "none of its ticks count");
+    assert!(!gives_bars(&["AAPL"], 20), "fifteen minutes must pass");
 }
 
 fn events() -> impl Strategy<Value = Event> {

@@ -155,7 +155,7 @@ fn an_entry_of_an_owner_that_had_lost_is_not_published() {
     let dir = at_rest();
     // The rows of 30 under the number 1, which had none and was let go of long ago.
     let bytes = fs::read(entry(dir.path(), 30)).unwrap();
-    sample::entry_under(&bytes, &entry(dir.path(), 1), 1);
+    sample::commit_under(&bytes, &entry(dir.path(), 1), 1, 4);
     let before = content(dir.path());
     let found = report(dir.path()).findings;
     assert!(found.iter().any(|finding| finding.problem.contains("stand under another number")), "{found:#?}");

@@ -72,16 +72,58 @@ fn unknown_names_are_found() {
     let dir = at_rest();
     fs::write(dir.path().join("state/notes"), "?").unwrap();
     fs::write(dir.path().join("state/ticks-1/28.parquet"), "?").unwrap();
-    fs::write(dir.path().join("state/other.lock"), "").unwrap();
+    fs::write(dir.path().join("state/evil.lock"), "").unwrap();
+    fs::write(dir.path().join("state/producers.lock"), "").unwrap();
     fs::create_dir_all(dir.path().join("bars/date=2025-13-45")).unwrap();
     assert_found(
         dir.path(),
         &[
+            &["state/evil.lock: does not belong here", "move it out"],
             &["state/notes: does not belong here", "move it out"],
             &["state/ticks-1/28.parquet: does not belong here"],
             &["bars/date=2025-13-45: does not belong here"],
         ],
     );
+}
+
+#[test]
+fn what_does_not_belong_into_the_lake_itself_is_found() {
+    let dir = at_rest();
+    fs::create_dir(dir.path().join("bars2")).unwrap();
+    for stray in ["bars2/x.parquet", "junk.parquet", ".hidden.parquet"] {
+        fs::write(dir.path().join(stray), "?").unwrap();
+    }
+    assert_found(
+        dir.path(),
+        &[
+            &[".hidden.parquet: does not belong here", "move it out"],
+            &["bars2: does not belong here: only the directories"],
+            &["junk.parquet: does not belong here"],
+        ],
+    );
+}
+
+#[test]
+fn what_systems_leave_in_a_directory_is_let_be() {
+    let dir = at_rest();
+    fs::write(dir.path().join(".DS_Store"), "?").unwrap();
+    fs::create_dir(dir.path().join("lost+found")).unwrap();
+    assert_found(dir.path(), &[]);
+}
+
+#[test]
+fn partitions_without_a_chain_are_noted_where_the_lake_says_how_many_there_are() {
+    let mut sample = Sample::new();
+    sample.commit(&sample::others(), &["IBM"], 0, Then::PublishFeatures);
+    let dir = sample.stop();
+    assert_eq!(report(dir.path()).without_chain, Vec::<String>::new());
+    let identity = dir.path().join("state/lake.json");
+    let recorded = fs::read_to_string(&identity).unwrap();
+    fs::write(&identity, recorded.replace("\"keyed\"", "\"keyed, 4 partitions\"")).unwrap();
+    let found = report(dir.path());
+    assert_eq!(found.without_chain, ["ticks-0", "ticks-2", "ticks-3"]);
+    assert!(found.sound, "they may not have been taken yet: {found}");
+    assert!(found.to_string().contains("note: partitions without a chain: ticks-0, ticks-2, ticks-3; "), "{found}");
 }
 
 #[test]
