@@ -13,6 +13,11 @@ pub fn print(text: Arguments<'_>) {
     let _closed = stdout.write_fmt(text).and_then(|()| stdout.flush());
 }
 
+/// Something that the command line names is wrong, as was found only when it was looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct WrongInput(pub anyhow::Error);
+
 pub enum Outcome {
     /// 0
     Done,
@@ -32,7 +37,11 @@ impl From<anyhow::Error> for Outcome {
             _ => error.downcast_ref::<StorageError>(),
         };
         let message = format!("{error:#}");
-        if of_lake.is_some_and(StorageError::is_wrong_place) { Self::Usage(message) } else { Self::Failed(message) }
+        if error.is::<WrongInput>() || of_lake.is_some_and(StorageError::is_wrong_place) {
+            Self::Usage(message)
+        } else {
+            Self::Failed(message)
+        }
     }
 }
 
