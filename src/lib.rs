@@ -37,6 +37,7 @@
 //! - [`supervision`]: when a partition that failed is taken again, and when the process gives up.
 //! - [`run_summary`]: what a run did, in numbers that add up.
 //! - [`words`]: numbers in sentences.
+//! - [`bounded_file`]: a file that may be none, or have no end.
 //! - [`cli`]: the command line.
 //! - [`fail_points`]: places where a test makes it fail.
 //!
@@ -44,6 +45,7 @@
 //! commit in [`storage::chain`].
 
 pub mod actors;
+pub mod bounded_file;
 pub mod cli;
 pub mod fail_points;
 pub mod indicators;

@@ -149,11 +149,7 @@ fn a_dead_letter_tells_where_it_comes_from_and_why() {
     let late_by = Some(Span::from_micros(250));
     letters.send(&DeadLetter { late_by, key: Some(b"A"), ..DeadLetter::new("late", &source, 42, b"x") }).unwrap();
     letters.send(&DeadLetter { suppressed: 12, ..DeadLetter::new("malformed", &source, 43, &payload) }).unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while !letters.settled(&source, EVERYTHING) {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_settled(&letters, &source);
     assert_eq!(letters.counts(&source), Deliveries { sent: 2, acknowledged: 2, failed: 0 });
     assert!(
         letters.settled(&TopicPartition::new("other", 0), EVERYTHING),
@@ -208,6 +204,49 @@ fn letters_wait_in_bounded_memory_while_the_broker_is_away() {
     assert!(letters.settled(&source, EVERYTHING));
 }
 
+/// Whether all its letters are settled in time.
+#[track_caller]
+fn until_settled(letters: &DeadLetters, source: &TopicPartition) {
+    let deadline = Instant::now() + PATIENCE;
+    while !letters.settled(source, EVERYTHING) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_letter_that_is_too_large_for_its_topic_arrives_shortened_or_is_given_up() {
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    for (refusals, delivered) in [
+        (1, Deliveries { sent: 2, acknowledged: 2, failed: 0 }),
+        (2, Deliveries { sent: 2, acknowledged: 1, failed: 1 }),
+    ] {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("dead_letters", 1, 1).unwrap();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[too_large, too_large][..refusals]);
+        let letters = DeadLetters::connect(&settings(), &cluster.bootstrap_servers()).unwrap();
+        let source = TopicPartition::new("t", 0);
+        letters
+            .send(&DeadLetter {
+                key: Some(&[b'K'; 3_000]),
+                ..DeadLetter::new("malformed", &source, 7, &[b'y'; 90_000])
+            })
+            .unwrap();
+        until_settled(&letters, &source);
+        // The way is free for the next one.
+        letters.send(&DeadLetter::new("late", &source, 8, b"x")).unwrap();
+        until_settled(&letters, &source);
+        assert_eq!(letters.counts(&source), delivered);
+        let read = read_with_headers(&cluster.bootstrap_servers(), delivered.acknowledged as usize);
+        let of_source = "source_topic=t source_partition=0 source_offset";
+        if refusals == 1 {
+            assert_eq!(read[0].0, format!("reason=malformed {of_source}=7 cut_from_bytes=90000"));
+            assert_eq!((read[0].1.as_ref().map(Vec::len), read[0].2), (Some(256), 1_024));
+        }
+        assert_eq!(read.last().unwrap().0, format!("reason=late {of_source}=8"));
+    }
+}
+
 #[test]
 fn a_letter_that_the_broker_refused_is_sent_again_until_it_arrives() {
     let cluster = MockCluster::new(1).unwrap();
@@ -220,11 +259,7 @@ fn a_letter_that_the_broker_refused_is_sent_again_until_it_arrives() {
     letters.send(&letter).unwrap();
     let refused = letters.flush(PATIENCE).unwrap_err();
     assert_eq!(refused, NotFlushed { in_flight: 0, failed: 1 });
-    let deadline = Instant::now() + PATIENCE;
-    while !letters.settled(&source, EVERYTHING) {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_settled(&letters, &source);
     assert_eq!(letters.counts(&source), Deliveries { sent: 1, acknowledged: 1, failed: 0 });
     let read = read_with_headers(&cluster.bootstrap_servers(), 1);
     assert_eq!(read[0].0, "reason=late source_topic=t source_partition=0 source_offset=7");

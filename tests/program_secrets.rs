@@ -12,6 +12,8 @@ use support::program::{Ended, Program};
 use tempfile::TempDir;
 
 const SECRET: &str = "pl4nted-s3cret";
+/// A password that TOML takes for a number, and one that does not fit.
+const DIGITS: &str = "98765432109876543210";
 const VARIABLE: &str = "STOCKSTREAM__KAFKA__SECURITY__PASSWORD";
 const SASL: &str =
     "[kafka.security]\nprotocol = \"sasl_plaintext\"\nsasl_mechanism = \"PLAIN\"\nusername = \"alice\"\n";
@@ -36,7 +38,9 @@ fn run(dir: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     }
     let ended = program.run();
     for (stream, text) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
-        assert!(!text.contains(SECRET), "the secret is on {stream} of {arguments:?}:\n{text}");
+        for secret in [SECRET, DIGITS] {
+            assert!(!text.contains(secret), "the secret is on {stream} of {arguments:?}:\n{text}");
+        }
     }
     ended
 }
@@ -60,6 +64,13 @@ fn check_masks_the_secret_and_says_where_it_is_from(#[case] arguments: &[&str]) 
 #[case::as_a_jaas_line(&format!("[kafka.properties]\n\"sasl.jaas.config\" = \"password={SECRET};\"\n"), "[kafka.security]")]
 #[case::as_all_properties(&format!("[kafka]\nproperties = \"sasl.password={SECRET}\"\n"), "must be a table")]
 #[case::as_a_number_of_words(&format!("{SASL}password = [\"{SECRET}\"]\n"), "must be a text")]
+#[case::as_bare_digits(&format!("{SASL}password = {DIGITS}\n"), "must be a text")]
+#[case::as_a_list_of_digits(&format!("{SASL}password = [{DIGITS}]\n"), "must be a text")]
+#[case::as_digits_in_a_table(&format!("{SASL}password.is = {DIGITS}\n"), "must be a text")]
+#[case::as_an_endless_number(&format!("{SASL}password = {DIGITS}e999\n"), "must be a text")]
+#[case::as_a_hexadecimal_number(&format!("{SASL}password = 0xb{DIGITS}\n"), "must be a text")]
+#[case::as_a_key_password_of_digits(&format!("[kafka.security]\nkey_password = {DIGITS}\n"), "must be a text")]
+#[case::as_properties_of_digits(&format!("[kafka]\nproperties = {DIGITS}\n"), "must be a table")]
 #[case::in_a_broken_line(&format!("{SASL}password = \"{SECRET}\n"), "is not TOML")]
 #[case::under_another_name(&format!("{SASL}passwort = \"{SECRET}\"\n"), "did you mean")]
 #[case::as_the_name_of_its_file(&format!("{SASL}password_file = \"{SECRET}\"\n"), "password_file")]

@@ -9,6 +9,7 @@ mod outcome;
 mod replay;
 mod run;
 pub mod show;
+mod signals;
 mod ticks_file;
 pub mod verify;
 

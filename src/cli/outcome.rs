@@ -21,6 +21,11 @@ fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Something that the command line names is wrong, as was found only when it was looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct WrongInput(pub anyhow::Error);
+
 pub enum Outcome {
     /// 0
     Done,
@@ -43,7 +48,11 @@ impl From<anyhow::Error> for Outcome {
             _ => error.downcast_ref::<StorageError>(),
         };
         let message = told(&error);
-        if of_lake.is_some_and(StorageError::is_wrong_place) { Self::Usage(message) } else { Self::Failed(message) }
+        if error.is::<WrongInput>() || of_lake.is_some_and(StorageError::is_wrong_place) {
+            Self::Usage(message)
+        } else {
+            Self::Failed(message)
+        }
     }
 }
 

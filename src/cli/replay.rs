@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use tracing::info;
 
 use super::args::{Common, ReplayArgs};
 use super::console::Console;
-use super::outcome::Outcome;
-use super::run::{End, conclude, prepare, supervise};
+use super::outcome::{Outcome, WrongInput};
+use super::run::{End, Prepared, conclude, prepare, supervise};
 use super::settings_for_lake;
 use super::ticks_file::TicksFile;
-use crate::actors::coordinator::{Ground, Job};
+use crate::actors::coordinator::Job;
 use crate::actors::replay_producer::ReplayRate;
 use crate::kafka::route::partition_of;
 use crate::market::checkpoint::TopicPartition;
@@ -39,17 +39,8 @@ pub fn replay(common: &Common, args: &ReplayArgs) -> Outcome {
         return Outcome::Usage(reason);
     }
     settings.producer.enabled = false;
-    let file = match stocks_and_file(args, &mut settings, chosen) {
-        Ok(file) => file,
-        Err(error) => return Outcome::Usage(format!("{error:#}")),
-    };
-    if settings.kafka.mode == KafkaMode::Cluster
-        && let Err(error) = refuse_passed(&settings, &args.file, &file)
-    {
-        return Outcome::Usage(format!("{error:#}"));
-    }
-    let rate = args.rate;
-    let prepare = move |settings: &Settings| prepare_replay(settings, &file, rate);
+    let (name, rate) = (args.file.clone(), args.rate);
+    let prepare = move |settings| prepare_replay(settings, &name, chosen, rate);
     let finished = supervise(settings, prepare, &console, End::default()).map(|mut finished| {
         // One that was stopped before it began has published nothing; one that failed at its end is not whole either.
         let file = finished.replayed.get_or_insert_default();
@@ -78,8 +69,8 @@ fn chosen(args: &ReplayArgs) -> Result<Chosen, String> {
 }
 
 /// Opens the file and puts its stocks, or those that were chosen, into the settings.
-fn stocks_and_file(args: &ReplayArgs, settings: &mut Settings, chosen: Chosen) -> Result<TicksFile> {
-    let file = TicksFile::open(&args.file)?;
+fn stocks_and_file(name: &Path, settings: &mut Settings, chosen: Chosen) -> Result<TicksFile> {
+    let file = TicksFile::open(name)?;
     let symbols = match chosen {
         Chosen::OfFile => Some(file.symbols()?),
         Chosen::OfSettings => None,
@@ -141,13 +132,19 @@ fn passed(settings: &Settings) -> BTreeMap<Symbol, Watermark> {
     settings.symbols().map(with_watermark).collect()
 }
 
-fn prepare_replay(settings: &Settings, file: &TicksFile, rate: ReplayRate) -> Result<(Arc<Ground>, Job)> {
-    let lines = file.lines()?;
-    let ground = prepare(settings).context("cannot begin")?;
+fn prepare_replay(mut settings: Settings, name: &Path, chosen: Chosen, rate: ReplayRate) -> Result<Prepared> {
+    // A big one takes a while.
+    info!(file = %name.display(), "looking through the file");
+    let file = stocks_and_file(name, &mut settings, chosen).map_err(WrongInput)?;
     if settings.kafka.mode == KafkaMode::Cluster {
-        ground.refuse_other_members(settings)?;
+        refuse_passed(&settings, name, &file).map_err(WrongInput)?;
     }
-    Ok((ground, Job::Replay { lines, rate }))
+    let lines = file.lines()?;
+    let ground = prepare(&settings).context("cannot begin")?;
+    if settings.kafka.mode == KafkaMode::Cluster {
+        ground.refuse_other_members(&settings)?;
+    }
+    Ok(Prepared { settings, ground, job: Job::Replay { lines, rate } })
 }
 
 /// A stock that is only read: what concerns its simulation has no effect.

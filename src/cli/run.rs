@@ -1,17 +1,20 @@
 //! `stockstream run`: the main job.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix::{Addr, System};
+use anyhow::Context;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::args::{Common, RunArgs};
 use super::console::Console;
 use super::live_view::live_feed;
 use super::outcome::{Outcome, print};
 use super::settings_for_lake;
+use super::signals::{self, FirstSignal};
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
 };
@@ -20,8 +23,12 @@ use crate::messages::replay::ReplayedFile;
 use crate::run_summary::RunSummary;
 use crate::settings::{KafkaMode, Settings, SettingsWatcher, Sources, load};
 
-/// Ended by a second signal.
-const INTERRUPTED: i32 = 130;
+/// A job that can begin.
+pub struct Prepared {
+    pub settings: Settings,
+    pub ground: Arc<Ground>,
+    pub job: Job,
+}
 
 pub fn run(common: &Common, args: &RunArgs) -> Outcome {
     let sources = common.sources();
@@ -42,15 +49,15 @@ pub fn run(common: &Common, args: &RunArgs) -> Outcome {
         return Outcome::Usage(reason);
     }
     let until_end = args.until_end;
-    let prepare = move |settings: &Settings| {
-        let ground = prepare(settings)?;
+    let prepare = move |settings: Settings| {
+        let ground = prepare(&settings)?;
         let job = if until_end {
             Job::UntilEnd
         } else {
-            let (turn, points) = first_turn(&ground, settings)?;
+            let (turn, points) = first_turn(&ground, &settings)?;
             Job::Run { turn, points }
         };
-        Ok((ground, job))
+        Ok(Prepared { settings, ground, job })
     };
     let end = End { after: args.for_duration, watch: Some(sources) };
     conclude(common, supervise(settings, prepare, &console, end))
@@ -72,15 +79,16 @@ pub struct End {
     pub watch: Option<Sources>,
 }
 
-/// Prepares and runs a job under the eyes of the user: signals, changed files, a time limit. Preparing may block, on a thread of its
-/// own; a signal meanwhile ends it before it has begun.
+/// Prepares and runs a job under the eyes of the user: signals, changed files, a time limit. Preparing may block; a signal meanwhile
+/// ends it before it has begun.
 ///
 /// # Errors
 /// When it cannot be prepared.
 pub fn supervise<P>(settings: Settings, prepare: P, console: &Console, end: End) -> anyhow::Result<Finished>
 where
-    P: FnOnce(&Settings) -> anyhow::Result<(Arc<Ground>, Job)> + Send + 'static,
+    P: FnOnce(Settings) -> anyhow::Result<Prepared> + Send + 'static,
 {
+    let mut first_signal = signals::listen();
     let started = std::time::Instant::now();
     let live = live_feed(console);
     let plans = console.clone();
@@ -89,15 +97,13 @@ where
         announce: Box::new(move |plan| plans.say(plan)),
     });
     let mut finished = System::new().block_on(async move {
-        let mut signals = Signals::listen();
-        let wanted = settings.clone();
-        let (ground, job) = tokio::select! {
-            prepared = tokio::task::spawn_blocking(move || prepare(&wanted)) => prepared??,
-            () = signals.next() => return Ok(Finished::before_it_began()),
+        let Some(prepared) = prepared(settings, prepare, &mut first_signal).await? else {
+            return Ok(Finished::before_it_began());
         };
+        let Prepared { settings, ground, job } = prepared;
         let mut watcher = None;
         let on_start = |coordinator: Addr<Coordinator>| {
-            actix::spawn(stop_at_signals(signals, coordinator.clone()));
+            actix::spawn(stop_at_signal(first_signal, coordinator.clone()));
             if let Some(after) = end.after {
                 let coordinator = coordinator.clone();
                 actix::spawn(async move {
@@ -122,43 +128,26 @@ where
     Ok(finished)
 }
 
-/// Ctrl-C and SIGTERM, from the moment it is made.
-struct Signals(Option<(Signal, Signal)>);
-
-impl Signals {
-    fn listen() -> Self {
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => Self(Some((interrupt, terminate))),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, "signals end the process at once");
-                Self(None)
-            }
-        }
-    }
-
-    async fn next(&mut self) {
-        match &mut self.0 {
-            Some((interrupt, terminate)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            None => std::future::pending().await,
-        }
+/// Prepares on a thread of its own, for that may block for as long as a disk, a broker or a pipe wants. A signal ends the wait; the
+/// thread ends with the process then, which is as right as a kill.
+async fn prepared<P>(settings: Settings, prepare: P, first_signal: &mut FirstSignal) -> anyhow::Result<Option<Prepared>>
+where
+    P: FnOnce(Settings) -> anyhow::Result<Prepared> + Send + 'static,
+{
+    let (done, ended) = oneshot::channel();
+    // What nobody waits for any more is dropped with the process.
+    thread::Builder::new().name(String::from("prepare")).spawn(move || drop(done.send(prepare(settings))))?;
+    tokio::select! {
+        prepared = ended => prepared.context("the preparation panicked")?.map(Some),
+        () = first_signal.come() => Ok(None),
     }
 }
 
-/// The first signal stops in order, the second at once.
-async fn stop_at_signals(mut signals: Signals, coordinator: Addr<Coordinator>) {
-    signals.next().await;
+/// The second signal is not for us: it ends the process.
+async fn stop_at_signal(mut first_signal: FirstSignal, coordinator: Addr<Coordinator>) {
+    first_signal.come().await;
     tracing::info!("draining; a second signal ends at once");
     coordinator.do_send(Stop);
-    signals.next().await;
-    eprintln!(
-        "ended by a second signal; what is committed is right; the rest is read again from a cluster, and gone with the embedded broker"
-    );
-    std::process::exit(INTERRUPTED);
 }
 
 /// One object on one line.

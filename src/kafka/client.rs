@@ -105,6 +105,8 @@ pub fn dead_letter_config(settings: &KafkaSettings, bootstrap: &str) -> ClientCo
     config
         .set("enable.idempotence", "false")
         .set("delivery.timeout.ms", "0")
+        // A topic's limit is one of batches: small letters must not be refused for the company they travel in. A larger one goes alone.
+        .set("batch.size", "2048")
         .set("queue.buffering.max.messages", "10000")
         .set("queue.buffering.max.kbytes", "16384");
     config

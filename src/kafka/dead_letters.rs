@@ -1,10 +1,12 @@
 //! Ticks that are in no bar are kept in a topic of their own, with the reason.
 //!
 //! A commit waits until the letters below its cut are acknowledged, so they arrive at least once, however long the broker is
-//! away: a letter is tried until it is taken. Memory stays bounded, because new letters are refused meanwhile: the client's queue
-//! holds 10,000 letters and 16 MiB at most. Of a flood only some are sent (module `sampler`).
+//! away: a letter is tried until it is taken. Only one that the topic takes in no length is given up (module `returned`). Memory stays
+//! bounded, because new letters are refused meanwhile: the client's queue holds 10,000 letters and 16 MiB at most. Of a flood only some
+//! are sent (module `sampler`).
 
 mod letter;
+mod returned;
 mod sampler;
 mod tally;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedHeaders, Header, Message, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rustc_hash::FxHashMap;
 
@@ -27,6 +29,7 @@ use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::settings::KafkaSettings;
 
 pub use letter::{DeadLetter, KEPT_BYTES};
+use returned::{Fate, Returned};
 pub use sampler::{Kinds, Limit, OF_A_KIND, OF_ALL, Sampled, Sampler, cost};
 use tally::{Tally, Unsettled};
 
@@ -50,14 +53,6 @@ pub struct DeadLetters {
 struct Sent {
     tally: Arc<Tally>,
     offset: i64,
-}
-
-/// A letter that the client gave up, to be sent again.
-struct Returned {
-    key: Option<Vec<u8>>,
-    payload: Vec<u8>,
-    headers: OwnedHeaders,
-    sent: Box<Sent>,
 }
 
 impl DeadLetters {
@@ -102,7 +97,7 @@ impl DeadLetters {
         }
     }
 
-    /// Letters of a partition so far; ones given up and sent again count as in flight.
+    /// Letters of a partition so far; those that the client gave up and that are sent again count as in flight.
     pub fn counts(&self, partition: &TopicPartition) -> Deliveries {
         self.known_tally(partition).map_or_else(Deliveries::default, |tally| tally.deliveries())
     }
@@ -148,9 +143,7 @@ impl DeadLetters {
             let mut record = BaseRecord::with_opaque_to(&self.topic, sent).payload(payload.as_slice()).headers(headers);
             record.key = key.as_deref();
             let Err((error, record)) = self.producer.send(record) else { continue };
-            let (headers, sent) = (record.headers.expect("was set above"), record.delivery_opaque);
-            context.complain(&error);
-            waiting.push_front(Returned { key, payload, headers, sent });
+            context.came_back(&error, Returned::not_taken(record));
             context.returned().extend(waiting);
             return Err(LetterNotTaken);
         }
@@ -171,6 +164,7 @@ struct LetterContext {
     log: ClientLog,
     failures: Seldom,
     waits: Seldom,
+    given_up: Seldom,
     lost: LostBrokers,
     returned: Mutex<VecDeque<Returned>>,
 }
@@ -178,6 +172,31 @@ struct LetterContext {
 impl LetterContext {
     fn returned(&self) -> std::sync::MutexGuard<'_, VecDeque<Returned>> {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn came_back(&self, error: &KafkaError, letter: Returned) {
+        match Fate::of(error, &letter) {
+            Fate::Again => {
+                self.complain(error);
+                self.returned().push_back(letter);
+            }
+            Fate::Shorter => self.returned().push_back(letter.shortened()),
+            Fate::GivenUp => {
+                letter.sent.tally.given_up(letter.sent.offset);
+                self.complain_of_giving_up(error);
+            }
+        }
+    }
+
+    fn complain_of_giving_up(&self, error: &KafkaError) {
+        if let Some(held_back) = self.given_up.turn() {
+            tracing::warn!(
+                %error,
+                held_back,
+                "a dead letter of less than 2 KiB is too large for its topic and was given up; its tick is counted all the same: raise \
+                 max.message.bytes of the topic named by kafka.dead_letter_topic"
+            );
+        }
     }
 
     fn complain(&self, error: &KafkaError) {
@@ -216,15 +235,7 @@ impl ProducerContext for LetterContext {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         match result {
             Ok(_) => sent.tally.acknowledged(sent.offset),
-            Err((error, message)) => {
-                self.complain(error);
-                self.returned().push_back(Returned {
-                    key: message.key().map(<[u8]>::to_vec),
-                    payload: message.payload().unwrap_or_default().to_vec(),
-                    headers: message.headers().map_or_else(OwnedHeaders::new, BorrowedHeaders::detach),
-                    sent,
-                });
-            }
+            Err((error, message)) => self.came_back(error, Returned::of(message, sent)),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::{PriceError, PriceSource, is_price};
+use crate::bounded_file::{self, Links};
 use crate::market::symbol::Symbol;
 
 const FILE_NAME: &str = "prices.json";
@@ -89,9 +90,7 @@ fn seconds(now: fn() -> SystemTime) -> u64 {
 }
 
 fn read_prices(path: &Path) -> io::Result<BTreeMap<Symbol, CachedPrice>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    Ok(serde_json::from_slice(&bounded_file::read(path, MAX_FILE, Links::Followed)?)?)
 }
 
 /// Written aside and renamed: a reader sees the old file or the new one, never half of one. Not synced, for nothing is lost

@@ -146,6 +146,11 @@ impl Reader<'_> {
                 self.problem(at, path, reason);
                 return None;
             }
+            // Not even read: what is wrong with a number is said with the number, and this one may be a password.
+            (Kind::Secret | Kind::Properties, given) if !given.is_str() => {
+                self.problem(at, path, kind.check(&ValueKind::Nil).err().unwrap_or_default());
+                return None;
+            }
             _ => {}
         }
         let checked = plain(value.get_ref()).and_then(|plain| kind.check(&plain).map(|()| plain));

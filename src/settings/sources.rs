@@ -6,6 +6,7 @@ use super::DEFAULT_TOML;
 use super::document::{self, Layer};
 use super::errors::Findings;
 use super::place::Place;
+use crate::bounded_file::{self, Links};
 
 /// What a variable begins with that overrides a key: `STOCKSTREAM__MARKET__WINDOW` is `market.window`.
 const PREFIX: &str = "STOCKSTREAM__";
@@ -130,19 +131,10 @@ fn read_file(path: &Path, findings: &mut Findings) -> Option<Layer> {
     }
 }
 
-/// The bytes of a regular file of reasonable size: a pipe would block, a data file fill the memory.
+/// The bytes of a regular file of reasonable size.
 pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::{Error, ErrorKind, Read};
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(Error::new(ErrorKind::InvalidInput, "is not a file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(Error::new(ErrorKind::InvalidInput, "is larger than 4 MiB"));
-    }
-    Ok(bytes)
+    // Kubernetes gives its files as links.
+    bounded_file::read(path, MAX_FILE_BYTES, Links::Followed)
 }
 
 fn variable(name: &str, value: &str, findings: &mut Findings) -> Option<Layer> {

@@ -73,7 +73,9 @@ impl Lake {
     /// When the file is there and cannot be read.
     pub fn load_indicators(&self, partition: &TopicPartition) -> Result<Option<Vec<u8>>, StorageError> {
         let path = layout::indicators(partition);
-        let Some(mut file) = self.store().get(&path)? else { return Ok(None) };
+        let Some(file) = self.bytes(&path)? else { return Ok(None) };
+        // What cannot be read is no good either.
+        let mut file = file.unwrap_or_default();
         let good = file.len() >= HEAD
             && file.starts_with(MAGIC)
             && file[MAGIC.len()..HEAD] == crc32fast::hash(&file[HEAD..]).to_le_bytes();

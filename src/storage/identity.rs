@@ -71,12 +71,13 @@ impl Lake {
     /// # Errors
     /// When the record cannot be read, or is of a newer format than this program knows.
     pub fn identity(&self) -> Result<Option<LakeIdentity>, StorageError> {
-        let Some(bytes) = self.store().get(IDENTITY)? else { return Ok(None) };
-        let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| self.bad_identity(&error))?;
+        let Some(bytes) = self.bytes(IDENTITY)? else { return Ok(None) };
+        let bytes = bytes.map_err(|why| self.bad_identity(why))?;
+        let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| self.bad_identity(error))?;
         if recorded.format > parquet::FORMAT_VERSION {
             return Err(StorageError::Newer { path: self.store().locate(IDENTITY), version: recorded.format });
         }
-        serde_json::from_value(recorded.identity).map(Some).map_err(|error| self.bad_identity(&error))
+        serde_json::from_value(recorded.identity).map(Some).map_err(|error| self.bad_identity(error))
     }
 
     /// Records `ours` where nothing is recorded yet.
@@ -85,9 +86,9 @@ impl Lake {
     /// When another identity is recorded.
     pub(super) fn check_identity(&self, ours: &LakeIdentity) -> Result<(), StorageError> {
         if !self.store().exists(IDENTITY)? {
-            let identity = serde_json::to_value(ours).map_err(|error| self.bad_identity(&error))?;
+            let identity = serde_json::to_value(ours).map_err(|error| self.bad_identity(error))?;
             let recorded = Recorded { format: parquet::FORMAT_VERSION, identity };
-            let mut json = serde_json::to_vec_pretty(&recorded).map_err(|error| self.bad_identity(&error))?;
+            let mut json = serde_json::to_vec_pretty(&recorded).map_err(|error| self.bad_identity(error))?;
             json.push(b'\n');
             // another first start may win; then its record is the one to compare with
             let (Put::Done | Put::Exists) = self.store().put_if_absent(IDENTITY, &json)?;
@@ -103,7 +104,7 @@ impl Lake {
         }
     }
 
-    fn bad_identity(&self, error: &serde_json::Error) -> StorageError {
-        StorageError::BadIdentity { path: self.store().locate(IDENTITY), reason: error.to_string() }
+    fn bad_identity(&self, reason: impl ToString) -> StorageError {
+        StorageError::BadIdentity { path: self.store().locate(IDENTITY), reason: reason.to_string() }
     }
 }

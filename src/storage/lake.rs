@@ -226,8 +226,17 @@ impl Lake {
         partition: &TopicPartition,
         number: CommitNumber,
     ) -> Result<Option<Result<Commit, Unreadable>>, StorageError> {
-        let bytes = self.store().get(&layout::entry(partition, number))?;
-        Ok(bytes.map(|bytes| decode_as(&bytes, partition, number)))
+        let bytes = self.bytes(&layout::entry(partition, number))?;
+        Ok(bytes.map(|bytes| decode_as(&bytes?, partition, number)))
+    }
+
+    /// `None` when the file does not exist; an inner error when what stands there is no file, or one that no lake has.
+    pub(super) fn bytes(&self, path: &str) -> Result<Option<Result<Vec<u8>, Unreadable>>, StorageError> {
+        match self.store().get(path) {
+            Ok(bytes) => Ok(bytes.map(Ok)),
+            Err(StorageError::Damaged { reason, .. }) => Ok(Some(Err(Unreadable::Damaged(reason)))),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl Lake {
 
     /// The bars of a commit, as its features still tell.
     fn told_by_features(&self, file: &BarsFile) -> Result<Option<LostBars>, StorageError> {
-        let features = self.store().get(&file.path(Dataset::Features))?;
+        let features = self.bytes(&file.path(Dataset::Features))?.and_then(Result::ok);
         let rows =
             features.and_then(|bytes| parquet::decode_features(&bytes).ok()).map_or(Vec::new(), |file| file.rows);
         Ok(LostBars::of(rows.into_iter().map(|row| (row.symbol, row.window_start))))
@@ -139,7 +139,7 @@ impl Lake {
     /// Puts a good published copy in the place of an unreadable entry; whether there was one.
     fn restore(&self, partition: &TopicPartition, number: CommitNumber) -> Result<bool, StorageError> {
         for file in self.published(partition, number)? {
-            let Some(bytes) = self.store().get(&file.path(Dataset::Bars))? else { continue };
+            let Some(Ok(bytes)) = self.bytes(&file.path(Dataset::Bars))? else { continue };
             if decode_as(&bytes, partition, number).is_ok() {
                 self.store().replace(&layout::entry(partition, number), &bytes)?;
                 tracing::warn!(%partition, %number, "unreadable entry restored from its published copy");
@@ -183,15 +183,16 @@ impl Lake {
             return Ok(true);
         }
         let path = file.path(Dataset::Bars);
-        let Some(bytes) = self.store().get(&path)? else { return Ok(true) };
+        let Some(bytes) = self.bytes(&path)? else { return Ok(true) };
         let refuse = |reason| Err(StorageError::AheadOfChain { path: self.store().locate(&path), reason });
-        match decode_as(&bytes, partition, file.number) {
+        let whole = bytes.and_then(|bytes| decode_as(&bytes, partition, file.number).map(|_| bytes));
+        match whole {
             Err(why) => return refuse(why.to_string()),
             Ok(_) if names.contains(&EntryName::Quarantined(file.number)) => {
                 return refuse(String::from("its entry is quarantined, its rows may stand under another number"));
             }
             // taken meanwhile: the next reading tells
-            Ok(_) => {
+            Ok(bytes) => {
                 let entry = layout::entry(partition, file.number);
                 let (Put::Done | Put::Exists) = self.store().put_if_absent(&entry, &bytes)?;
             }

@@ -92,7 +92,7 @@ impl Lake {
     ) -> Result<Option<BarsFile>, StorageError> {
         for date in self.dates(Dataset::Bars)? {
             let file = BarsFile { partition: partition.clone(), number, date };
-            let bytes = self.store().get(&file.path(Dataset::Bars))?;
+            let bytes = self.bytes(&file.path(Dataset::Bars))?.and_then(Result::ok);
             if bytes.is_some_and(|bytes| decode_as(&bytes, partition, number).is_ok()) {
                 return Ok(Some(file));
             }

@@ -19,7 +19,14 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A command line that is not started yet.
 pub struct Program {
     command: Command,
-    stdin: Vec<u8>,
+    stdin: Input,
+}
+
+/// What a program finds on its stdin.
+enum Input {
+    Bytes(Vec<u8>),
+    /// Nothing, and no end.
+    Endless,
 }
 
 impl Program {
@@ -32,7 +39,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        Self { command, stdin: Vec::new() }
+        Self { command, stdin: Input::Bytes(Vec::new()) }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -41,19 +48,29 @@ impl Program {
     }
 
     pub fn stdin(mut self, bytes: &[u8]) -> Self {
-        self.stdin = bytes.to_vec();
+        self.stdin = Input::Bytes(bytes.to_vec());
+        self
+    }
+
+    /// Whoever writes to it does not come to an end.
+    pub fn endless_stdin(mut self) -> Self {
+        self.stdin = Input::Endless;
         self
     }
 
     pub fn start(mut self) -> Running {
         let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (mut stdin, bytes) = (child.stdin.take().unwrap(), self.stdin);
-        // A program that does not read its input closes it: no fault of the test.
-        let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         let (stdout, out) = collect(child.stdout.take().unwrap());
         let (stderr, err) = collect(child.stderr.take().unwrap());
-        Running { child, stdout, stderr, threads: vec![writer, out, err] }
+        let mut threads = vec![out, err];
+        // The child keeps what is not taken from it, open.
+        if let Input::Bytes(bytes) = self.stdin {
+            let mut stdin = child.stdin.take().unwrap();
+            // A program that does not read its input closes it: no fault of the test.
+            threads.push(std::thread::spawn(move || drop(stdin.write_all(&bytes))));
+        }
+        Running { child, stdout, stderr, threads }
     }
 
     /// Runs it to its end.

@@ -6,6 +6,9 @@ use crate::market::time::Span;
 /// Longer keys and payloads are cut to this many bytes: a broker refuses huge records, and a letter must arrive.
 pub const KEPT_BYTES: usize = 64 * 1024;
 
+/// The header that says how long a payload was.
+pub(super) const CUT_FROM: &str = "cut_from_bytes";
+
 /// A tick that is in no bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadLetter<'a> {
@@ -56,7 +59,7 @@ impl<'a> DeadLetter<'a> {
         ];
         let some = [
             ("late_by_us", self.late_by.map(|late_by| late_by.micros().to_string())),
-            ("cut_from_bytes", self.cut_from.map(|length| length.to_string())),
+            (CUT_FROM, self.cut_from.map(|length| length.to_string())),
             ("suppressed", (self.suppressed > 0).then(|| self.suppressed.to_string())),
         ];
         let some = some.into_iter().filter_map(|(key, value)| Some((key, value?)));

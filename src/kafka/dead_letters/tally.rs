@@ -15,6 +15,7 @@ pub(super) struct Tally(Mutex<Counts>);
 struct Counts {
     sent: u64,
     acknowledged: u64,
+    given_up: u64,
     /// Source offset, and how many letters of it: one that is read again may be under way twice.
     under_way: BTreeMap<i64, u32>,
     /// Since when a commit has been waiting.
@@ -48,6 +49,13 @@ impl Tally {
         counts.arrived(offset);
     }
 
+    /// It cannot arrive, whatever is done.
+    pub fn given_up(&self, offset: i64) {
+        let mut counts = self.counts();
+        counts.given_up += 1;
+        counts.arrived(offset);
+    }
+
     /// What is still to arrive of the letters below `cut`.
     pub fn unsettled(&self, cut: NextOffset) -> Option<Unsettled> {
         let mut counts = self.counts();
@@ -62,7 +70,7 @@ impl Tally {
 
     pub fn deliveries(&self) -> Deliveries {
         let counts = self.counts();
-        Deliveries { sent: counts.sent, acknowledged: counts.acknowledged, failed: 0 }
+        Deliveries { sent: counts.sent, acknowledged: counts.acknowledged, failed: counts.given_up }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

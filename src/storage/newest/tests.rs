@@ -1,5 +1,11 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::*;
 use crate::market::checkpoint::{Checkpoint, Commit, NextOffset};
+use crate::settings::Compression;
+use crate::storage::Sharing;
+use crate::storage::posix::PosixStore;
 use crate::storage::testing::*;
 
 /// Three commits over a midnight: MSFT is only in the first, IBM becomes known with the last.
@@ -47,20 +53,18 @@ fn each_stock_stands_at_its_newest_bar_whichever_file_holds_it() {
 #[test]
 fn no_older_file_is_read_for_a_stock_that_was_not_known_yet() {
     let (dir, lake) = lake_of_three();
-    // Nobody could read these.
-    let older = dir.path().join("bars/date=2025-05-14");
-    std::fs::remove_dir_all(&older).unwrap();
-    std::fs::create_dir_all(older.join(file_name(&dir, 1))).unwrap();
-    std::fs::create_dir_all(older.join(file_name(&dir, 2))).unwrap();
+    drop(lake);
+    let count = Arc::default();
+    let store = FaultyStore::counting(PosixStore::open(dir.path(), Sharing::Exclusive).unwrap(), &count);
+    let lake = Lake::over(Box::new(store), Compression::Zstd, &identity()).unwrap();
+    let steps = |symbols: &[&str]| {
+        let before = count.load(Ordering::SeqCst);
+        newest(&lake, symbols);
+        count.load(Ordering::SeqCst) - before
+    };
     assert_eq!(newest(&lake, &["AAPL", "NONE"]), [bar("AAPL", 289)]);
-    assert!(lake.newest_bar_of_each(&partition(), &[symbol("MSFT")].into()).is_err());
-}
-
-fn file_name(dir: &tempfile::TempDir, number: u64) -> String {
-    let last = std::fs::read_dir(dir.path().join("bars/date=2025-05-15")).unwrap().next().unwrap().unwrap();
-    let name = last.file_name().into_string().unwrap();
-    let (partition, _) = name.rsplit_once('-').unwrap();
-    format!("{partition}-{}.parquet", CommitNumber(number))
+    assert_eq!(steps(&["AAPL", "NONE"]), steps(&["AAPL"]));
+    assert!(steps(&["AAPL", "MSFT"]) > steps(&["AAPL"]), "one that was known is looked for");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use parquet2::write::{DynIter, FileWriter, Version, WriteOptions};
 use super::columns::Column;
 use super::compress::{Pages, unwritable};
 use super::footer::{self, Labels, MAGIC};
-use super::{MAX_ROWS, Unwritable, most_rows};
+use super::{MAX_ROWS, MOST_BYTES, Unwritable, most_rows};
 use crate::settings::Compression;
 
 /// As many become a page of each column at once: 128 KiB of numbers, which stay in a processor's cache on the way.
@@ -46,6 +46,9 @@ pub(super) fn encode<R>(
     metadata.key_value_metadata = Some(labels.to_key_values());
     append_footer(&mut file, &metadata)?;
     footer::seal(&mut file).map_err(unwritable)?;
+    if file.len() as u64 > MOST_BYTES {
+        return Err(Unwritable(format!("{} bytes are too many for one file", file.len())));
+    }
     Ok(file)
 }
 

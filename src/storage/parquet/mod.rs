@@ -37,6 +37,9 @@ const FORMAT_WITH_LOSSES: u32 = 2;
 
 /// More rows than one file of any lake holds; a file that claims more is not read.
 const MAX_ROWS: usize = 20_000_000;
+/// More bytes than a file of any lake has: a row takes less than 140 uncompressed, so these are seven million in one commit, as five
+/// thousand stocks have in a whole day of minutes. What is larger is neither read nor written.
+pub const MOST_BYTES: u64 = 1 << 30;
 /// A file may have this many rows, and one more for each of its bytes.
 const FEW_ROWS: usize = 4_096;
 

@@ -16,7 +16,12 @@ use crate::storage::error::Action;
 use crate::storage::layout::{OWNER_LOCK, PRODUCERS_LOCK};
 use crate::storage::{Sharing, StorageError};
 
-const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+/// Neither for the writer of a pipe.
+pub(super) const NO_WAIT: i32 = OFlags::NONBLOCK.bits() as i32;
+
+/// Digits of a process id, and some more.
+const MOST_OF_A_HOLDER: u64 = 32;
 
 /// How often, and how long apart, a refused process looks for the id of a holder that has only just begun.
 const LOOKS: u32 = 20;
@@ -26,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub(super) fn take_owner_lock(root: &Path, sharing: Sharing) -> Result<File, StorageError> {
     match take(&root.join(OWNER_LOCK), sharing)? {
         Taken::Ours(file) => Ok(file),
-        Taken::Others(mut file) => Err(StorageError::InUse { path: root.to_owned(), holder: holder(&mut file) }),
+        Taken::Others(file) => Err(StorageError::InUse { path: root.to_owned(), holder: holder(&file) }),
     }
 }
 
@@ -52,7 +57,7 @@ pub enum Simulating {
 pub fn take_producers_lock(root: &Path) -> Result<Simulating, StorageError> {
     Ok(match take(&root.join(PRODUCERS_LOCK), Sharing::Exclusive)? {
         Taken::Ours(file) => Simulating::Ours(ProducersLock { _file: file }),
-        Taken::Others(mut file) => Simulating::Other { holder: holder(&mut file) },
+        Taken::Others(file) => Simulating::Other { holder: holder(&file) },
     })
 }
 
@@ -81,7 +86,7 @@ fn take(path: &Path, sharing: Sharing) -> Result<Taken, StorageError> {
 /// A lock file, made when it is missing. Not through a symbolic link: the file behind it would be overwritten with our id.
 pub(super) fn open_lock_file(path: &Path) -> Result<File, StorageError> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(NO_FOLLOW);
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(NO_FOLLOW | NO_WAIT);
     match options.open(path) {
         Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Err(StorageError::SymbolicLink { path: path.to_owned() })
@@ -91,13 +96,13 @@ pub(super) fn open_lock_file(path: &Path) -> Result<File, StorageError> {
 }
 
 /// `process 1234`; the id is written just after the lock is taken, so one of a dead process is read again for a moment.
-fn holder(file: &mut File) -> String {
+fn holder(mut file: &File) -> String {
     for look in 0..LOOKS {
         if look > 0 {
             std::thread::sleep(LOOK_AGAIN);
         }
         let mut text = String::new();
-        if file.rewind().and_then(|()| file.read_to_string(&mut text)).is_err() {
+        if file.rewind().and_then(|()| file.take(MOST_OF_A_HOLDER).read_to_string(&mut text)).is_err() {
             break;
         }
         let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);

@@ -5,27 +5,29 @@
 //! - After a failed fsync the kernel may have marked the pages clean: the file is dropped, and a retry writes a new one.
 //! - A date directory may stand where it does by an exchange that nobody has made durable: its parent is synced every time.
 
+mod dirs;
 mod lock;
 mod temporary;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Action;
 use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
+use super::parquet::MOST_BYTES;
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
+use crate::bounded_file::{self, Links};
 use crate::fail_points::Place;
+use dirs::{all_names, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
 pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::Temporary;
 pub(in crate::storage) use temporary::is_abandoned;
 
-/// Group members may read the lake, others may not enter it.
-const DIR_MODE: u32 = 0o750;
+/// Group members may read.
 const FILE_MODE: u32 = 0o640;
 
 /// A lake's directory.
@@ -111,9 +113,12 @@ impl Store for PosixStore {
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let path = self.at(path);
-        match fs::read(&path) {
+        match bounded_file::read(&path, MOST_BYTES, Links::Refused) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == ErrorKind::InvalidData => {
+                Err(StorageError::Damaged { path, reason: format!("it {e}") })
+            }
             Err(e) => Err(failed(Action::Read, &path)(e)),
         }
     }
@@ -222,66 +227,10 @@ impl Store for PosixStore {
     }
 }
 
-/// Names that are no text are nobody's here.
-fn all_names(dir: &Path) -> Result<Vec<String>, StorageError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(Action::List, dir)(e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed(Action::List, dir))?.file_name();
-        names.extend(name.into_string().ok());
-    }
-    Ok(names)
-}
-
-/// Makes the directory and what is missing above it, each durable in its parent.
-fn make_dirs(dir: &Path) -> Result<(), StorageError> {
-    match DirBuilder::new().mode(DIR_MODE).create(dir) {
-        Ok(()) => sync_dir(parent(dir)),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotFound && !parent(dir).as_os_str().is_empty() && !parent(dir).exists() => {
-            make_dirs(parent(dir))?;
-            make_dirs(dir)
-        }
-        Err(e) => Err(failed(Action::Create, dir)(e)),
-    }
-}
-
-/// The same inside the lake, where nothing may lead out of it.
-fn make_own_dirs(dir: &Path) -> Result<(), StorageError> {
-    make_dirs(dir)?;
-    refuse_link(dir)
-}
-
-fn refuse_link(path: &Path) -> Result<(), StorageError> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_symlink() => Err(StorageError::SymbolicLink { path: path.to_owned() }),
-        // What is missing is made, and what cannot be looked at fails where it is used.
-        _ => Ok(()),
-    }
-}
-
-fn sync_dir(dir: &Path) -> Result<(), StorageError> {
-    let file = File::open(dir).map_err(failed(Action::Open, dir))?;
-    file.sync_all().map_err(failed(Action::Sync, dir))
-}
-
 fn remove_file(path: &Path) -> Result<(), StorageError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(failed(Action::Remove, path)(e)),
         _ => Ok(()),
-    }
-}
-
-/// The directory of a path; `.` of a bare name.
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) => Path::new("."),
-        None => path,
     }
 }
 

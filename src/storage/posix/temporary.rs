@@ -6,7 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{FILE_MODE, failed, make_dirs};
+use rustix::io::Errno;
+
+use super::dirs::make_dirs;
+use super::lock::{NO_FOLLOW, NO_WAIT};
+use super::{FILE_MODE, failed};
 use crate::fail_points::Place;
 use crate::storage::StorageError;
 use crate::storage::error::Action;
@@ -72,9 +76,11 @@ impl Drop for Temporary {
 
 /// Whether the writer of a temporary file is dead: nobody holds its lock.
 pub(in crate::storage) fn is_abandoned(path: &Path) -> Result<bool, StorageError> {
-    let file = match File::open(path) {
+    let file = match OpenOptions::new().read(true).custom_flags(NO_FOLLOW | NO_WAIT).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        // a link, which no writer makes
+        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => return Ok(true),
         Err(e) => return Err(failed(Action::Open, path)(e)),
     };
     match file.try_lock() {

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
+use super::dirs::DIR_MODE;
 use super::*;
 
 fn store(dir: &Path) -> PosixStore {
