@@ -65,6 +65,10 @@ pub enum StorageError {
     OtherIdentity { path: PathBuf, what: &'static str, recorded: String, given: String },
     #[error("{path} is not readable as the lake's identity: {reason}; restore it from a copy, or give another --lake")]
     BadIdentity { path: PathBuf, reason: String },
+    #[error(
+        "the lake {path} was moved, removed or replaced while it was in use; put it back where it was, or start again with the right --lake"
+    )]
+    Gone { path: PathBuf },
     #[error("{path} was opened for reading only")]
     ReadOnly { path: PathBuf },
     #[error("{path} does not exist")]

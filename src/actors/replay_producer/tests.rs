@@ -169,6 +169,18 @@ async fn at_a_rate_lines_wait_for_their_time() {
 }
 
 #[actix::test]
+async fn a_tick_of_a_distant_time_is_not_waited_for_and_the_pace_goes_on() {
+    let far = 90 * 86_400;
+    let seconds = [0, 100, far, 200, 300, 2 * far, 2 * far + 100];
+    let lines = seconds.map(|second| line("AAPL", second));
+    let file = Box::new(Cursor::new(lines.join("\n").into_bytes()));
+    let mut setup = Setup::with(file, ReplayRate::TimesRealTime(10.0), Broker::default());
+    setup.report().await;
+    let times: Vec<u64> = setup.broker.lock().unwrap().records.iter().map(|record| record.3.as_secs()).collect();
+    assert_eq!(times, [0, 10, 10, 10, 20, 20, 30], "a wrong time, and a hole in the file");
+}
+
+#[actix::test]
 async fn records_that_were_not_acknowledged_are_reported() {
     let broker = Broker { not_flushed: Some("3 records are missing".into()), ..Broker::default() };
     let mut setup = Setup::with(Box::new(Cursor::new(b"1,AAPL,1".to_vec())), ReplayRate::Max, broker);

@@ -154,6 +154,7 @@ impl ChainCheck<'_> {
         match copy {
             Copy::Stands => return Ok(true),
             Copy::Bad => {}
+            Copy::Missing if self.is_misplaced(&file, &public, held.as_ref())? => return Ok(true),
             Copy::Missing => match self.elsewhere(&file, commit, horizon)? {
                 // the one after it was only begun when this one was published
                 Elsewhere::Nothing if number < horizon => {
@@ -179,6 +180,22 @@ impl ChainCheck<'_> {
         let Some(repairs) = &mut self.repairs else { return Ok(matches!(copy, Copy::Bad)) };
         self.lake.publish_again(&file)?;
         repairs.did(&public.path, "published again from the chain");
+        Ok(true)
+    }
+
+    /// Whether a published file stands under another date, where readers take it all the same: a second copy would double its bars.
+    fn is_misplaced(
+        &mut self,
+        file: &BarsFile,
+        public: &PublishedFile,
+        held: Option<&Held>,
+    ) -> Result<bool, StorageError> {
+        let places = self.lake.published(&file.partition, file.number)?;
+        let place = |other: &&BarsFile| other.date != file.date && self.root.join(other.path(Dataset::Bars)).exists();
+        let Some(other) = places.iter().find(place) else { return Ok(false) };
+        let problem =
+            format!("is missing, and {} has its name: move that here, or out of the lake", other.path(Dataset::Bars));
+        self.findings.of_held(&public.path, problem, held, Remedy::MoveOut);
         Ok(true)
     }
 

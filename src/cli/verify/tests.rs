@@ -26,6 +26,10 @@ fn report(dir: &Path) -> Report {
     report_on(&request(dir), &ProgressBar::hidden()).unwrap()
 }
 
+fn repaired(dir: &Path) -> Report {
+    report_on(&VerifyRequest { repair: Some(Compression::Zstd), ..request(dir) }, &ProgressBar::hidden()).unwrap()
+}
+
 /// The problems found, each with what it is about.
 fn problems(dir: &Path) -> Vec<String> {
     let root = format!("{}/", dir.display());

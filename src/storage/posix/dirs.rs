@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -15,6 +15,19 @@ use crate::storage::error::Action;
 pub(super) const DIR_MODE: u32 = 0o750;
 
 const DIRECTORY: i32 = OFlags::DIRECTORY.bits() as i32;
+
+/// A directory, wherever it is moved: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirId(u64, u64);
+
+/// `None` when there is nothing.
+pub(super) fn dir_id(dir: &Path) -> Result<Option<DirId>, StorageError> {
+    match fs::metadata(dir) {
+        Ok(meta) => Ok(Some(DirId(meta.dev(), meta.ino()))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed(Action::Open, dir)(e)),
+    }
+}
 
 /// Names that are no text are nobody's here.
 pub(super) fn all_names(dir: &Path) -> Result<Vec<String>, StorageError> {

@@ -22,7 +22,7 @@ use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
 use crate::bounded_file::{self, Links};
 use crate::fail_points::Place;
-use dirs::{all_names, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
+use dirs::{DirId, all_names, dir_id, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
 pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::Temporary;
 pub(in crate::storage) use temporary::is_abandoned;
@@ -33,6 +33,8 @@ const FILE_MODE: u32 = 0o640;
 /// A lake's directory.
 pub struct PosixStore {
     root: PathBuf,
+    /// Which directory it was when it was opened for writing.
+    opened: Option<DirId>,
     /// Held as long as the store lives.
     _owner: Option<File>,
 }
@@ -57,7 +59,7 @@ impl PosixStore {
         // another process may have made them a moment ago, and died before this
         sync_dir(root)?;
         let owner = lock::take_owner_lock(root, sharing)?;
-        Ok(Self { root: root.to_owned(), _owner: Some(owner) })
+        Ok(Self { root: root.to_owned(), opened: dir_id(root)?, _owner: Some(owner) })
     }
 
     /// Without locks; nothing may be written through it.
@@ -74,13 +76,21 @@ impl PosixStore {
             return Err(StorageError::NotADirectory { path: root.to_owned() });
         }
         if is_dir(&root.join(Dataset::Bars.dir()))? || is_dir(&root.join(STATE))? {
-            return Ok(Self { root: root.to_owned(), _owner: None });
+            return Ok(Self { root: root.to_owned(), opened: None, _owner: None });
         }
         Err(StorageError::NoLake { path: root.to_owned() })
     }
 
     fn at(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// Whoever moves a lake away, or removes it, does not get another one made in its place, which nobody would have locked.
+    fn must_be_here(&self) -> Result<(), StorageError> {
+        if self.opened.is_some() && dir_id(&self.root)? != self.opened {
+            return Err(StorageError::Gone { path: self.root.clone() });
+        }
+        Ok(())
     }
 
     /// The shared lock under which names are put into a dataset. Of a handle of its own: flock belongs to the handle, and
@@ -129,6 +139,7 @@ impl Store for PosixStore {
     }
 
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put, StorageError> {
+        self.must_be_here()?;
         let path = self.at(path);
         refuse_link(parent(&path))?;
         let temporary = Temporary::write(parent(&path), bytes)?;
@@ -156,6 +167,7 @@ impl Store for PosixStore {
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        self.must_be_here()?;
         let path = self.at(path);
         refuse_link(parent(&path))?;
         let temporary = Temporary::write(parent(&path), bytes)?;
@@ -173,6 +185,7 @@ impl Store for PosixStore {
     }
 
     fn publish(&self, from: &str, to: &str) -> Result<Publish, StorageError> {
+        self.must_be_here()?;
         let (from, to) = (self.at(from), self.at(to));
         let _lock = self.lock_shared()?;
         make_own_dirs(parent(&to))?;
@@ -189,6 +202,7 @@ impl Store for PosixStore {
     }
 
     fn publish_beside(&self, to: &str, bytes: &[u8], beside: &str) -> Result<Beside, StorageError> {
+        self.must_be_here()?;
         let to = self.at(to);
         let temporary = Temporary::write(&self.at(STATE), bytes)?;
         let _lock = self.lock_shared()?;

@@ -124,3 +124,29 @@ fn a_file_is_no_lake_and_neither_is_an_empty_directory() {
         assert!(matches!(PosixStore::open_read_only(path), Err(StorageError::NoLake { .. })), "{path:?}");
     }
 }
+
+#[test]
+fn a_lake_that_was_moved_or_removed_is_not_made_anew_in_its_place() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let (root, away) = (dir.path().join("lake"), dir.path().join("away"));
+    let store = PosixStore::open(&root, Sharing::Exclusive).unwrap();
+    assert_eq!(store.put_if_absent("state/x", b"1").unwrap(), Put::Done);
+    fs::rename(&root, &away).unwrap();
+    let refused = |store: &PosixStore| {
+        let refused = [
+            store.put_if_absent("state/y", b"2").map(|_| ()),
+            store.replace("state/y", b"2"),
+            store.publish("state/x", "bars/date=2025-05-14/x").map(|_| ()),
+            store.publish_beside("features/date=2025-05-14/x", b"2", "state/x").map(|_| ()),
+        ];
+        refused.iter().all(|refused| matches!(refused, Err(StorageError::Gone { .. })))
+    };
+    assert!(refused(&store) && !root.exists());
+    let other = PosixStore::open(&root, Sharing::Exclusive).unwrap();
+    assert!(refused(&store), "this one is another's");
+    assert_eq!(other.put_if_absent("state/y", b"2").unwrap(), Put::Done);
+    drop(other);
+    fs::remove_dir_all(&root).unwrap();
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(store.put_if_absent("state/y", b"2").unwrap(), Put::Done, "it is back");
+}

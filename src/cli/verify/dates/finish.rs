@@ -20,8 +20,14 @@ impl Walk<'_> {
         }
         for BarsLost { file, held } in sums.strays {
             let path = self.path(&file, Dataset::Features);
-            let problem = "has no bars file beside it in bars/, and no checkpoint counts any";
-            let remedy = if self.features_are_spare(&file)? { Remedy::Repair } else { Remedy::MoveOut };
+            let (problem, remedy) = match self.features_are_spare(&file)? {
+                true => ("has no bars file beside it in bars/, and no checkpoint counts any", Remedy::Repair),
+                // Somebody may have removed the newest commit, and forgotten these.
+                false => (
+                    "has rows of which there are no bars: a newer commit than the chain has is gone, or it is of another lake",
+                    Remedy::RestoreOrReplay,
+                ),
+            };
             learnt.findings.of_row(&path, problem, held.as_ref().map(Held::first), remedy);
             if let (Some(repairs), Remedy::Repair) = (&mut self.repairs, remedy) {
                 self.lake.remove_features(&file)?;
@@ -66,17 +72,29 @@ impl Walk<'_> {
         }
         let path = self.root.join(layout::indicators(partition));
         let last = state.last();
-        let problem = match learnt.newest.get(partition).max(self.chains.get(partition).map(|chain| &chain.horizon)) {
+        let (problem, remedy) = match learnt
+            .newest
+            .get(partition)
+            .max(self.chains.get(partition).map(|chain| &chain.horizon))
+        {
             Some(end) if last > *end => {
-                format!("includes commit {last}, and there is none above {end}: it is of another chain")
+                let problem = format!(
+                    "includes commit {last}, and there is none above {end}: newer commits are gone, or it is of another chain"
+                );
+                // All that tells of them: no repair.
+                (problem, Remedy::RestoreOrReplay)
             }
             _ => match learnt.history.disagrees(partition, state) {
-                Some(stock) => format!("the saved indicators of {stock} are not those of the bars up to commit {last}"),
+                Some(stock) => {
+                    let problem =
+                        format!("the saved indicators of {stock} are not those of the bars up to commit {last}");
+                    (problem, Remedy::Repair)
+                }
                 None => return Ok(()),
             },
         };
-        learnt.findings.of_file(&path, problem, Remedy::Repair);
-        if let Some(repairs) = &mut self.repairs {
+        learnt.findings.of_file(&path, problem, remedy);
+        if let (Some(repairs), Remedy::Repair) = (&mut self.repairs, remedy) {
             self.lake.forget_indicators(partition)?;
             repairs.did(&path, chains::FORGOTTEN);
         }

@@ -3,14 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use indicatif::ProgressBar;
-
 use super::super::sample::{apple, at_rest, flip, nth, others, set_aside};
-use super::{Report, VerifyRequest, report, report_on, request};
+use super::{Report, repaired, report};
 use crate::cli::verify::remedy::Remedy;
 use crate::market::checkpoint::NextOffset;
 use crate::market::lost_commits::LostCommits;
-use crate::settings::Compression;
 use crate::storage::Dataset::Bars;
 
 fn make_embedded(dir: &Path) {
@@ -19,11 +16,6 @@ fn make_embedded(dir: &Path) {
     let embedded = of_cluster.replace("\"log\"", "\"embedded\"");
     assert_ne!(embedded, of_cluster);
     fs::write(identity, embedded).unwrap();
-}
-
-fn repair(dir: &Path) -> Report {
-    let asked = VerifyRequest { repair: Some(Compression::Zstd), ..request(dir) };
-    report_on(&asked, &ProgressBar::hidden()).unwrap()
 }
 
 #[test]
@@ -65,11 +57,11 @@ fn a_recorded_loss_is_a_finding_that_no_repair_and_no_deletion_ends() {
         assert!(finding.problem.contains("2 bars of AAPL, of windows from 2025-05-13T22:50:00"), "{finding}");
     };
     is_told(report(dir.path()));
-    is_told(repair(dir.path()));
+    is_told(repaired(dir.path()));
     assert!(aside.exists(), "it may be all that is left of them");
     fs::remove_file(&aside).unwrap();
     is_told(report(dir.path()));
-    is_told(repair(dir.path()));
+    is_told(repaired(dir.path()));
 }
 
 #[test]
@@ -84,7 +76,7 @@ fn a_pending_commit_is_a_finding_whose_file_no_repair_removes() {
     let dir = pending(1_000_000);
     make_embedded(dir.path());
     let aside = dir.path().join("state/stock_topic.AAPL-0/000000007.parquet.quarantined");
-    for report in [report(dir.path()), repair(dir.path())] {
+    for report in [report(dir.path()), repaired(dir.path())] {
         let [finding] = &report.findings[..] else { panic!("{report}") };
         assert_eq!((finding.remedy, finding.file.as_str()), (Remedy::WaitOrRestore, aside.to_str().unwrap()));
         assert!(!report.sound && finding.problem.contains("not all is made again yet"), "{finding}");
@@ -97,5 +89,5 @@ fn a_pending_commit_is_a_finding_whose_file_no_repair_removes() {
     make_embedded(dir.path());
     let told = report(dir.path());
     assert!(told.findings.iter().all(|finding| finding.remedy == Remedy::Repair), "{told}");
-    assert!(repair(dir.path()).sound && report(dir.path()).sound);
+    assert!(repaired(dir.path()).sound && report(dir.path()).sound);
 }

@@ -7,17 +7,12 @@ use std::path::{Path, PathBuf};
 use rstest::rstest;
 
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth, others, rewrite_bars, rewrite_features};
-use super::{VerifyRequest, report, report_on, request};
-use crate::cli::verify::Report;
+use super::{VerifyRequest, repaired, report, report_on, request};
 use crate::cli::verify::remedy::Remedy;
 use crate::settings::Compression;
 use crate::storage::Dataset::{Bars, Features};
 use crate::storage::Lake;
 use indicatif::ProgressBar;
-
-fn repair(dir: &Path) -> Report {
-    report_on(&VerifyRequest { repair: Some(Compression::Zstd), ..request(dir) }, &ProgressBar::hidden()).unwrap()
-}
 
 fn entry(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("state/ticks-1/{number:09}.parquet"))
@@ -44,11 +39,11 @@ fn assert_repaired(damage: impl FnOnce(&Path)) {
     let before = content(dir.path());
     damage(dir.path());
     assert!(!report(dir.path()).sound, "the damage is found");
-    let first = repair(dir.path());
+    let first = repaired(dir.path());
     assert_eq!(first.findings, [], "after {:#?}", first.repaired);
     assert!(first.sound && first.repaired.unwrap().count() > 0);
     assert_eq!(content(dir.path()), before);
-    let again = repair(dir.path());
+    let again = repaired(dir.path());
     assert!(again.sound);
     assert_eq!(again.repaired.unwrap().count(), 0, "nothing is left to do");
 }
@@ -103,7 +98,7 @@ fn what_dead_writers_left_half_written_is_removed() {
     let dir = at_rest();
     let left = [dir.path().join("state/.tmp-1"), dir.path().join("state/ticks-1/.tmp-1")];
     left.iter().for_each(|path| fs::write(path, "half").unwrap());
-    let after = repair(dir.path());
+    let after = repaired(dir.path());
     assert!(after.sound && after.repaired.is_some_and(|repairs| repairs.count() == 2));
     assert!(left.iter().all(|path| !path.exists()));
 }
@@ -128,7 +123,7 @@ fn features_without_bars_are_removed_only_when_no_checkpoint_counts_the_bars() {
     let dir = at_rest();
     let lost = nth(dir.path(), Bars, &others(), 4);
     fs::remove_file(&lost).unwrap();
-    let after = repair(dir.path());
+    let after = repaired(dir.path());
     assert_eq!((after.findings.len(), after.repaired.unwrap().count()), (1, 0));
     assert_eq!(after.findings[0].remedy, Remedy::RestoreOrReplay);
     assert_eq!(after.findings[0].file, lost.display().to_string());
@@ -144,7 +139,7 @@ fn what_cannot_be_made_again_is_said_and_left_as_it_is() {
     // made of bars that are not known
     fs::remove_file(nth(dir.path(), Features, &apple(), 10)).unwrap();
     let before: Vec<_> = report(dir.path()).findings;
-    let after = repair(dir.path());
+    let after = repaired(dir.path());
     assert_eq!(after.findings, before);
     assert!(before.iter().all(|finding| finding.remedy == Remedy::RestoreOrReplay), "{before:#?}");
     assert_eq!(after.repaired.unwrap().count(), 0);
@@ -159,7 +154,7 @@ fn an_entry_of_an_owner_that_had_lost_is_not_published() {
     let before = content(dir.path());
     let found = report(dir.path()).findings;
     assert!(found.iter().any(|finding| finding.problem.contains("stand under another number")), "{found:#?}");
-    assert!(repair(dir.path()).sound);
+    assert!(repaired(dir.path()).sound);
     assert_eq!(content(dir.path()), before);
 }
 
@@ -170,7 +165,7 @@ fn a_commit_in_the_making_is_completed() {
     let last = sample.commit(&apple(), &["AAPL"], 40, Then::Nothing);
     let dir = sample.stop();
     fs::remove_file(dir.path().join(last.path(Bars))).unwrap();
-    let after = repair(dir.path());
+    let after = repaired(dir.path());
     assert_eq!((after.findings, after.pending, after.bars), (vec![], 0, 122));
 }
 

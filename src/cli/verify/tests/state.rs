@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use indicatif::ProgressBar;
 use rstest::rstest;
 
 use super::super::sample::{self, Sample, Then, apple, at_rest, flip, nth};
-use super::{VerifyRequest, assert_found, problems, report, report_on, request};
+use super::{assert_found, problems, repaired, report};
 use crate::cli::verify::remedy::Remedy;
 use crate::indicators::state::IndicatorState;
 use crate::market::checkpoint::CommitNumber;
@@ -40,6 +39,9 @@ fn indicators_beyond_or_below_the_chain_are_found() {
     let dir = at_rest();
     save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(99), [sample::bar("IBM", 0)]));
     assert_found(dir.path(), &[&["indicators: includes commit 000000099, and there is none above 000000031"]]);
+    assert_eq!(remedies(dir.path()), [Remedy::RestoreOrReplay]);
+    repaired(dir.path());
+    assert_found(dir.path(), &[&["newer commits are gone, or it is of another chain"]]);
     save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(3), [sample::bar("IBM", 0)]));
     let found = problems(dir.path()).join("\n");
     assert!(found.contains("ends at commit 000000003, and the chain begins at 000000028"), "{found}");
@@ -201,8 +203,7 @@ fn a_missing_identity_is_found_where_there_are_chains_and_no_repair_makes_it() {
     let identity = dir.path().join("state/lake.json");
     fs::remove_file(&identity).unwrap();
     assert_found(dir.path(), &[&["state/lake.json: is missing", "the next start records its own", "not be refused"]]);
-    let asked = VerifyRequest { repair: Some(Compression::Zstd), ..request(dir.path()) };
-    let after = report_on(&asked, &ProgressBar::hidden()).unwrap();
+    let after = repaired(dir.path());
     assert_eq!((after.findings.len(), after.findings[0].remedy), (1, Remedy::RestoreIdentity));
     assert!(!identity.exists(), "only a person knows whom the lake belongs to");
 
