@@ -78,6 +78,7 @@ fn a_file_of_bars(bencher: Bencher<'_, '_>, stocks: usize) {
 /// The bytes of the state, written and read back.
 #[divan::bench(args = [1, 1_000])]
 fn state_over_a_restart(bencher: Bencher<'_, '_>, stocks: usize) {
-    let state = IndicatorState::from_history(CommitNumber(1), random_bars(stocks, ROWS));
+    let mut state = IndicatorState::new();
+    state.push_file(CommitNumber(1), &random_bars(stocks, ROWS));
     bencher.counter(ItemsCount::new(stocks)).bench(|| IndicatorState::from_bytes(&state.to_bytes()));
 }

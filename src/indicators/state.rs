@@ -3,7 +3,6 @@
 //! The averages remember every bar since the first, so no number of bars read again brings them back exactly. The state is
 //! therefore kept as bytes, bit for bit, and only when they are lost the whole history is read.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
@@ -35,12 +34,20 @@ impl IndicatorState {
 
     /// The state after all bars of the partition's files up to `last`: one full pass, for when the bytes are missing or damaged.
     /// The bars of a stock come in the order of their windows, each once; stocks may alternate.
-    pub fn from_history(last: CommitNumber, bars: impl IntoIterator<Item = impl Borrow<Bar>>) -> Self {
+    ///
+    /// # Errors
+    /// The first that comes instead of bars.
+    pub fn from_history<E>(
+        last: CommitNumber,
+        history: impl IntoIterator<Item = Result<Vec<Bar>, E>>,
+    ) -> Result<Self, E> {
         let mut state = Self { last, ..Self::new() };
-        for bar in bars {
-            state.of_stock(&bar.borrow().symbol).push(bar.borrow());
+        for bars in history {
+            for bar in bars? {
+                state.of_stock(&bar.symbol).push(&bar);
+            }
         }
-        state
+        Ok(state)
     }
 
     /// Takes the rows of bars file `number`, sorted by (symbol, window start), and returns their features in the same order.

@@ -175,9 +175,8 @@ fn saved_state(lake: &Lake, partition: &TopicPartition) -> Result<Option<Indicat
 /// Over all published bars below the oldest entry of the chain: once, when there is no usable state.
 fn full_pass(lake: &Lake, partition: &TopicPartition, below: CommitNumber) -> Result<IndicatorState, StorageError> {
     let last = CommitNumber(below.0.saturating_sub(1));
-    let bars = lake.bars_up_to(partition, last)?;
-    if !bars.is_empty() {
-        tracing::info!(%partition, bars = bars.len(), "computing the indicators anew from the lake");
+    if last > CommitNumber(0) {
+        tracing::info!(%partition, up_to = %last, "computing the indicators anew from the lake");
     }
-    Ok(IndicatorState::from_history(last, bars.iter()))
+    IndicatorState::from_history(last, lake.bars_by_date(partition, last)?)
 }

@@ -32,7 +32,7 @@ pub mod repair;
 pub mod store;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use chain::{Chain, CommitError};
 pub use error::StorageError;

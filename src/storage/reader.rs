@@ -121,19 +121,24 @@ impl Lake {
         Ok(Some(content))
     }
 
-    /// All published bars of a partition up to commit `last`, sorted by (symbol, window start): a full pass.
+    /// All published bars of a partition up to commit `last`, a date at a time, each sorted by (symbol, window start): a full pass in the order
+    /// of time, of which no more than a date is in memory.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub fn bars_up_to(&self, partition: &TopicPartition, last: CommitNumber) -> Result<Vec<Bar>, StorageError> {
-        let mut bars = Vec::new();
-        for date in self.dates(Dataset::Bars)? {
+    /// When the dates cannot be listed, or, in its turn, a file cannot be read.
+    pub fn bars_by_date(
+        &self,
+        partition: &TopicPartition,
+        last: CommitNumber,
+    ) -> Result<impl Iterator<Item = Result<Vec<Bar>, StorageError>>, StorageError> {
+        let of_date = move |date: String| {
             let of_partition =
                 |file: &PublishedFile| file.commit().is_some_and(|(of, number)| of == *partition && number <= last);
-            bars.extend(self.bars_of_date(&date, of_partition)?);
-        }
-        bars.sort_by(|a, b| (&a.symbol, a.window_start).cmp(&(&b.symbol, b.window_start)));
-        Ok(bars)
+            let mut bars = self.bars_of_date(&date, of_partition)?;
+            bars.sort_by(|a, b| (&a.symbol, a.window_start).cmp(&(&b.symbol, b.window_start)));
+            Ok(bars)
+        };
+        Ok(self.dates(Dataset::Bars)?.into_iter().map(of_date))
     }
 
     /// The bars of a date's files, listed again from the start when one was gone.

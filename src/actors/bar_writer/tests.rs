@@ -17,6 +17,7 @@ use crate::market::checkpoint::{CommitNumber, NextOffset};
 use crate::market::window::{ClosedBar, StillOpen};
 use crate::messages::commits::BarrierCommitted;
 use crate::storage::Lake;
+use crate::storage::testing::bars_of;
 
 mod disk;
 mod features;
@@ -92,7 +93,7 @@ impl Setup {
     }
 
     fn published(&self) -> Vec<Bar> {
-        self.lake.bars_up_to(&partition(), CommitNumber(u64::MAX)).unwrap()
+        bars_of(&self.lake, &partition())
     }
 
     fn entries(&self) -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! Small lakes for the tests of `show` and `verify`, made as the system makes them, and ways to damage them.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -78,7 +79,7 @@ pub fn set_aside(window: i64, going_on: impl Fn(Checkpoint, &[LostCommits]) -> C
         Ok::<_, StorageError>(going_on(newest.expect("only the newest entry is torn"), aside))
     };
     let (chain, checkpoint) = sample.lake.take(&apple(), go_on).unwrap();
-    let indicators = IndicatorState::from_history(chain.last(), (0..10).map(|window| bar("AAPL", window)));
+    let indicators = of_history(chain.last(), (0..10).map(|window| bar("AAPL", window)).collect());
     sample.owned.insert(apple(), Owned { chain, checkpoint, indicators, behind: Vec::new() });
     sample.commit(&apple(), &["AAPL"], window, Then::PublishFeatures);
     sample.stop()
@@ -179,6 +180,12 @@ fn take(lake: &Lake, partition: &TopicPartition) -> Owned {
     };
     let (chain, checkpoint) = lake.take(partition, go_on).unwrap();
     Owned { chain, checkpoint, indicators: IndicatorState::new(), behind: Vec::new() }
+}
+
+/// The indicators after these bars.
+pub fn of_history(last: CommitNumber, bars: Vec<Bar>) -> IndicatorState {
+    let Ok(state) = IndicatorState::from_history::<Infallible>(last, [Ok(bars)]);
+    state
 }
 
 pub fn apple() -> TopicPartition {

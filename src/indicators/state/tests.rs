@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -56,6 +58,11 @@ fn after_three_files() -> IndicatorState {
     state
 }
 
+fn of_history(last: CommitNumber, dates: impl IntoIterator<Item = Vec<Bar>>) -> IndicatorState {
+    let Ok(state) = IndicatorState::from_history::<Infallible>(last, dates.into_iter().map(Ok));
+    state
+}
+
 proptest! {
     #[test]
     fn a_restart_changes_no_bit_of_what_follows(files in proptest::collection::vec(file(), 1..12)) {
@@ -77,7 +84,7 @@ proptest! {
         for (number, bars) in (1..).map(CommitNumber).zip(&files) {
             state.push_file(number, bars);
         }
-        let passed = IndicatorState::from_history(state.last(), files.iter().flatten());
+        let passed = of_history(state.last(), files);
         prop_assert_eq!(passed.to_bytes(), state.to_bytes());
     }
 
@@ -129,7 +136,7 @@ fn every_cut_of_the_bytes_is_refused() {
 fn a_state_with_any_byte_replaced_is_refused_or_can_go_on() {
     let rows: Vec<Bar> = (100..114).map(|row| bar("AAPL", row, [1.5, 2.0, 1.0, 1.25])).collect();
     let one_stock = (1..=30).map(|row| bar("AAPL", row, [row as f64; 4]));
-    let bytes = IndicatorState::from_history(CommitNumber(1), one_stock).to_bytes();
+    let bytes = of_history(CommitNumber(1), [one_stock.collect()]).to_bytes();
     let mut refused = 0;
     for at in 0..bytes.len() {
         for byte in (0..=30).chain([127, 255]) {
@@ -164,7 +171,7 @@ fn a_count_of_stocks_that_the_bytes_do_not_hold_is_refused() {
 
 #[test]
 fn a_stock_that_stands_there_twice_is_refused() {
-    let once = IndicatorState::from_history(CommitNumber(1), [bar("AAPL", 1, [1.0; 4])]).to_bytes();
+    let once = of_history(CommitNumber(1), [vec![bar("AAPL", 1, [1.0; 4])]]).to_bytes();
     let mut twice = [&once[..], &once[17..]].concat();
     twice[9] = 2;
     assert_eq!(IndicatorState::from_bytes(&twice), Err(DamagedState::InvalidStock));
@@ -174,7 +181,7 @@ fn a_stock_that_stands_there_twice_is_refused() {
 fn the_state_of_a_thousand_stocks_takes_less_than_a_megabyte() {
     let stocks = (0..1000).map(|stock| format!("S{stock}"));
     let bars = stocks.flat_map(|symbol| (1..=30).map(move |row| bar(&symbol, row, [row as f64; 4])));
-    let bytes = IndicatorState::from_history(CommitNumber(1), bars).to_bytes();
+    let bytes = of_history(CommitNumber(1), [bars.collect()]).to_bytes();
     assert!((500_000..1_000_000).contains(&bytes.len()), "{}", bytes.len());
 }
 

@@ -37,12 +37,12 @@ fn damaged_indicators_are_found() {
 #[test]
 fn indicators_beyond_or_below_the_chain_are_found() {
     let dir = at_rest();
-    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(99), [sample::bar("IBM", 0)]));
+    save_indicators(dir.path(), &sample::of_history(CommitNumber(99), vec![sample::bar("IBM", 0)]));
     assert_found(dir.path(), &[&["indicators: includes commit 000000099, and there is none above 000000031"]]);
     assert_eq!(remedies(dir.path()), [Remedy::RestoreOrReplay]);
     repaired(dir.path());
     assert_found(dir.path(), &[&["newer commits are gone, or it is of another chain"]]);
-    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(3), [sample::bar("IBM", 0)]));
+    save_indicators(dir.path(), &sample::of_history(CommitNumber(3), vec![sample::bar("IBM", 0)]));
     let found = problems(dir.path()).join("\n");
     assert!(found.contains("ends at commit 000000003, and the chain begins at 000000028"), "{found}");
 }
@@ -51,7 +51,7 @@ fn indicators_beyond_or_below_the_chain_are_found() {
 fn indicators_that_the_bars_do_not_give_are_found_with_the_stock() {
     let dir = at_rest();
     let windows = (0..60).flat_map(|window| [sample::bar("IBM", window), sample::bar("MSFT", window + 1)]);
-    save_indicators(dir.path(), &IndicatorState::from_history(CommitNumber(31), windows));
+    save_indicators(dir.path(), &sample::of_history(CommitNumber(31), windows.collect()));
     assert_found(dir.path(), &[&["indicators: the saved indicators of MSFT are not those of the bars"]]);
     assert_eq!(remedies(dir.path()), [Remedy::Repair]);
 }
