@@ -75,7 +75,7 @@ impl Lake {
     ) -> Result<Vec<Commit>, StorageError> {
         let mut commits = Vec::new();
         for path in [layout::entry(partition, number), layout::quarantined(partition, number)] {
-            let bytes = self.store().get(&path)?;
+            let bytes = self.bytes(&path)?.and_then(Result::ok);
             commits.extend(bytes.and_then(|bytes| decode_as(&bytes, partition, number).ok()));
         }
         Ok(commits)

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::super::sample::{self, at_rest, nth, others, rewrite_bars};
 use super::repaired;
@@ -72,6 +73,16 @@ fn a_readable_entry_put_aside_is_kept_when_its_rows_are_not_published() {
     let after = repaired(dir.path());
     assert!(aside.exists(), "{after}");
     assert!(after.findings.iter().any(|finding| finding.problem.contains("not published")), "{after}");
+}
+
+#[test]
+fn a_pipe_put_aside_does_not_end_the_repair() {
+    let dir = at_rest();
+    fs::remove_file(entry(dir.path(), 29)).unwrap();
+    let aside = entry(dir.path(), 29).with_extension("parquet.quarantined");
+    mknodat(CWD, &aside, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let after = repaired(dir.path());
+    assert!(!aside.exists() && nth(dir.path(), Bars, &others(), 27).exists(), "{after}");
 }
 
 #[test]
