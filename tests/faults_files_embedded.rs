@@ -5,7 +5,6 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 use stockstream::market::checkpoint::{CommitNumber, TopicPartition};
@@ -135,8 +134,8 @@ fn f17_what_a_file_held_that_is_damaged_under_the_program_is_made_again_when_its
     let trouble = "window.close=3*off->1*sleep(2000);writer.commit=3*off->1*panic";
     let mut running = replay(hurt.path()).env("FAILPOINTS", trouble).start();
     let entry = hurt.path().join("lake/state/stock_topic.AAPL-0/000000004.parquet");
-    running.until("the fence and three commits are there", || entry.exists());
-    std::thread::sleep(Duration::from_millis(500));
+    let features = hurt.path().join("lake/features/date=2025-05-14/stock_topic.AAPL-0-000000004.parquet");
+    running.until("the fence and three commits are there, with their features", || features.exists());
     torn(&entry);
     let ended = running.end();
     assert!(ended.stderr.contains("its bars are made again from the log"), "{}", ended.stderr);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
 use crate::indicators::feature_row::FeatureRow;
 use crate::kafka::retention::NearestLoss;
@@ -46,6 +46,7 @@ pub type ShowView = Box<dyn FnMut(&LiveView) + Send>;
 pub struct LiveFeed {
     view: LiveView,
     ages: Latencies,
+    /// Only where it will be logged: its quantiles are work.
     since_first: Option<SinceFirstView>,
     interval: Duration,
     shown: Instant,
@@ -95,7 +96,9 @@ impl LiveFeed {
         }
         self.view.age = std::mem::take(&mut self.ages).summary();
         (self.show)(&self.view);
-        self.since_first.get_or_insert_default().log();
+        if enabled!(Level::DEBUG) {
+            self.since_first.get_or_insert_default().log();
+        }
     }
 }
 

@@ -29,6 +29,10 @@ const BURST: usize = 4_096;
 /// When a line is offered again that the producer or the hold-back refused.
 const OFFER_AGAIN: Duration = Duration::from_millis(1);
 
+/// Seconds of event time. No market is closed for a month: a tick so far from where the replay is has a wrong time, or stands behind a hole in the
+/// file, and is not waited for. The pace goes on from there.
+const LONGEST_GAP: f64 = 30.0 * 86_400.0;
+
 /// How fast lines are published.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplayRate {
@@ -49,10 +53,6 @@ pub struct ReplayOutputs {
     pub done: Recipient<ReplayPublished>,
     pub failed: Recipient<PipelineFailed>,
 }
-
-/// Seconds of event time. No market is closed for a month: a tick so far from where the replay is has a wrong time, or stands behind a hole in the
-/// file, and is not waited for. The pace goes on from there.
-const LONGEST_GAP: f64 = 30.0 * 86_400.0;
 
 pub struct ReplayProducer {
     lines: Box<dyn BufRead + Send>,

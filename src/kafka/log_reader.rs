@@ -11,6 +11,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
+use super::ends_aside::EndsAside;
 use super::source::LogBounds;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::partition::Record;
@@ -78,6 +79,8 @@ impl LogReader {
         // A client of its own: an end of partition names no topic, so one that an assignment of before has left in the queue, where
         // each stock's topic has a partition 0, would end the reading of the next log too early.
         let consumer: BaseConsumer<QuietContext> = client::create(&self.config, QuietContext::default())?;
+        // Its end takes as long as a short reading.
+        let consumer = EndsAside::new(consumer);
         let mut at = from;
         let mut heard = Instant::now();
         let no_answer = |at, reason: String| Err(LogReadError::NoAnswer { partition: partition.clone(), at, reason });

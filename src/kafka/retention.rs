@@ -89,10 +89,12 @@ impl RetentionWatch {
             let (started, mut quiet_until) = (Instant::now(), Instant::now());
             let mut still = StandingStill::default();
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let limits = limits::of_brokers(&asker, &needed.topics());
+                let limits = of_settings.map_or_else(BTreeMap::new, |_| limits::of_brokers(&asker, &needed.topics()));
                 let look = |partition: &TopicPartition| {
                     let bounds = bounds::fetch(asker.inner(), &partition.topic, partition.partition, PATIENCE);
-                    bounds.map(|bounds| (bounds, limits.get(&*partition.topic).copied().unwrap_or(of_settings)))
+                    bounds.map(|bounds| {
+                        (bounds, limits.get(&*partition.topic).copied().or(of_settings).unwrap_or_default())
+                    })
                 };
                 let Some(nearest) = nearest(&needed, &mut still, started.elapsed(), look) else { continue };
                 say(&nearest, &mut quiet_until);

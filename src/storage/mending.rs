@@ -150,14 +150,7 @@ impl Lake {
     }
 
     /// Where a commit stands in the datasets, whatever its date: one look a date.
-    ///
-    /// # Errors
-    /// When a directory cannot be looked at.
-    pub(crate) fn published(
-        &self,
-        partition: &TopicPartition,
-        number: CommitNumber,
-    ) -> Result<Vec<BarsFile>, StorageError> {
+    fn published(&self, partition: &TopicPartition, number: CommitNumber) -> Result<Vec<BarsFile>, StorageError> {
         let mut files = Vec::new();
         let dates: BTreeSet<String> =
             self.dates(Dataset::Bars)?.into_iter().chain(self.dates(Dataset::Features)?).collect();

@@ -20,7 +20,7 @@ use crate::storage::layout::{self, BarsFile, Dataset, EntryName};
 use crate::storage::{Lake, PublishedFile, StorageError};
 
 use elsewhere::Elsewhere;
-pub use elsewhere::is_published;
+pub use elsewhere::{is_published, readable};
 
 /// What the rest of the verification needs to know of a chain.
 #[derive(Clone, Debug)]
@@ -190,9 +190,8 @@ impl ChainCheck<'_> {
         public: &PublishedFile,
         held: Option<&Held>,
     ) -> Result<bool, StorageError> {
-        let places = self.lake.published(&file.partition, file.number)?;
-        let place = |other: &&BarsFile| other.date != file.date && self.root.join(other.path(Dataset::Bars)).exists();
-        let Some(other) = places.iter().find(place) else { return Ok(false) };
+        let copy = self.lake.good_copy(&file.partition, file.number)?;
+        let Some(other) = copy.filter(|other| other.date != file.date) else { return Ok(false) };
         let problem =
             format!("is missing, and {} has its name: move that here, or out of the lake", other.path(Dataset::Bars));
         self.findings.of_held(&public.path, problem, held, Remedy::MoveOut);

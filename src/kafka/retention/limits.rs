@@ -12,13 +12,11 @@ use crate::kafka::wait::wait_for;
 use crate::market::retention::RetentionLimits;
 use crate::settings::{KafkaMode, KafkaSettings};
 
-/// What topics are created with, and so what is taken for theirs where no broker tells: nothing on the embedded one, which is
-/// created with none.
-pub(super) fn of_settings(settings: &KafkaSettings) -> RetentionLimits {
-    match settings.mode {
-        KafkaMode::Embedded => RetentionLimits::default(),
-        KafkaMode::Cluster => RetentionLimits { age: Some(settings.retention), bytes: Some(settings.retention_bytes) },
-    }
+/// What topics are created with, and so what is taken for theirs where no broker tells. `None` on the embedded broker: there it is none
+/// of what a topic can say.
+pub(super) fn of_settings(settings: &KafkaSettings) -> Option<RetentionLimits> {
+    let limits = RetentionLimits { age: Some(settings.retention), bytes: Some(settings.retention_bytes) };
+    (settings.mode == KafkaMode::Cluster).then_some(limits)
 }
 
 /// Of those of the topics whose brokers answer. They can be changed at any time.
@@ -26,6 +24,9 @@ pub(super) fn of_brokers(
     admin: &AdminClient<QuietContext>,
     topics: &BTreeSet<String>,
 ) -> BTreeMap<String, RetentionLimits> {
+    if topics.is_empty() {
+        return BTreeMap::new();
+    }
     let wanted: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let answers = wait_for(admin.describe_configs(&wanted, &options)).unwrap_or_else(|error| {

@@ -96,10 +96,7 @@ impl KafkaSource {
             self.slots.add(partition, next, held);
         }
         self.forward(first, sink);
-        let assigned = match refused {
-            Some(error) => Err(error.to_string()),
-            None => self.native.assign(&list),
-        };
+        let assigned = refused.map_or_else(|| self.native.assign(&list), |error| Err(error.to_string()));
         if let Err(error) = assigned {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the assignment was refused: {error}"))));
         }

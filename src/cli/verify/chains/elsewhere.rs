@@ -140,6 +140,7 @@ fn others(lake: &Lake, file: &BarsFile) -> Result<Vec<(PublishedFile, CommitNumb
     Ok(files.collect())
 }
 
-fn readable(lake: &Lake, file: &PublishedFile) -> Vec<Bar> {
+/// The bars of a file, none where it cannot be read.
+pub fn readable(lake: &Lake, file: &PublishedFile) -> Vec<Bar> {
     lake.read_bars(file).ok().flatten().map(|content| content.bars).unwrap_or_default()
 }

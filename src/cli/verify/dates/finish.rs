@@ -163,8 +163,7 @@ impl Walk<'_> {
         let mut windows: HashSet<_> = windows.collect();
         for other in self.lake.files_of(Dataset::Bars, &file.date)? {
             if other.commit().is_some_and(|(of, _)| of == file.partition) {
-                let bars = self.lake.read_bars(&other).ok().flatten().map(|content| content.bars).unwrap_or_default();
-                let bars = bars.into_iter().map(|bar| (bar.symbol, bar.window_start));
+                let bars = chains::readable(self.lake, &other).into_iter().map(|bar| (bar.symbol, bar.window_start));
                 windows = &windows - &bars.collect();
             }
         }
