@@ -2,7 +2,7 @@
 //!
 //! `BaseConsumer::poll` will not do: its end-of-partition error names no topic (with one topic a stock every partition is
 //! number 0), and it takes one record at a time and allocates for it. So records are forwarded to a queue of their own, and this
-//! module reads both. It, `event` and `intake` alone have `unsafe`; what they give out are copies, and records that live as long as the
+//! module reads both. It, `event` and `records` alone have `unsafe`; what they give out are copies, and records that live as long as the
 //! call of the sink that is given them. Making, closing and every other call remain rdkafka's.
 
 use std::ffi::CString;
@@ -16,11 +16,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 
 mod event;
-mod intake;
+mod records;
 
 use event::text;
 pub(super) use event::{Event, Failure};
-pub(super) use intake::{Item, Record};
+pub(super) use records::{Item, Record};
 
 /// A consumer that is a member of a group, and its queues.
 pub(super) struct NativeConsumer<C: ConsumerContext> {
@@ -55,11 +55,14 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         }
     }
 
-    /// Gives all records that have come to `sink`, waiting for the first.
-    pub(super) fn take_all(&self, wait: Duration, sink: impl FnMut(Item<'_>)) {
+    /// Gives the records that have come to `sink`, at most `max`, waiting for the first. Returns how many. A panic of the sink loses none but
+    /// the record that it was given.
+    ///
+    /// While it waits, and until the sink has had what it waited for, the time does not count as one without a poll.
+    pub(super) fn take(&self, wait: Duration, max: usize, sink: impl FnMut(Item<'_>)) -> usize {
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is alive and ours alone; only partitions are forwarded to it.
-        unsafe { intake::take_all(self.records, millis, sink) }
+        // SAFETY: client and queue are alive, and the queue ours alone; only partitions are forwarded to it.
+        unsafe { records::take(self.consumer.client().native_ptr(), self.records, millis, max, sink) }
     }
 
     /// From now on the records of this partition come to the queue of records. librdkafka ends that when it stops to fetch a partition, at a moment

@@ -14,7 +14,6 @@ mod continuity;
 mod error;
 mod flow;
 mod group_offsets;
-mod intake;
 mod member;
 mod slot;
 pub use error::{SourceError, TakeRefused};
