@@ -13,7 +13,7 @@ use crate::market::checkpoint::TopicPartition;
 
 /// Restarts of the whole process within [`SPAN`] that are put up with.
 const BUDGET: usize = 5;
-/// What is longer ago is forgiven.
+/// What is longer ago is forgiven; of what the disk failed only when it has failed nothing for so long, for a disk can take its time to fail.
 const SPAN: Duration = Duration::from_secs(60);
 /// Failures of several partitions within this time have one cause where they share what failed: the disk.
 const ONE_CAUSE: Duration = Duration::from_secs(1);
@@ -114,9 +114,9 @@ impl RestartBudget {
         if !reason.counts() {
             return Ok(());
         }
-        while self.spent.front().is_some_and(|spent| now.duration_since(spent.at) >= SPAN) {
-            self.spent.pop_front();
-        }
+        let is_recent = |spent: &Spent| now.duration_since(spent.at) < SPAN;
+        let disk_fails = self.spent.iter().any(|spent| !spent.by_disk.is_empty() && is_recent(spent));
+        self.spent.retain(|spent| is_recent(spent) || (disk_fails && !spent.by_disk.is_empty()));
         let by_disk = matches!(reason, RestartReason::Storage(_));
         if by_disk && self.spent.back_mut().is_some_and(|newest| newest.joins(partition, now)) {
             return Ok(());

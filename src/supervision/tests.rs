@@ -42,6 +42,20 @@ fn a_disk_that_fails_all_partitions_at_once_is_one_failure_and_one_that_fails_th
 }
 
 #[test]
+fn a_disk_that_takes_its_time_to_fail_uses_the_budget_up_and_one_that_is_well_for_a_minute_is_forgiven() {
+    let (mut budget, now) = budget();
+    let disk = RestartReason::Storage(String::from("fsync failed"));
+    let mut spend = |seconds| budget.spend(&partition(0), &disk, now + Duration::from_secs(seconds));
+    for number in 0..5 {
+        assert_eq!(spend(number * 40), Ok(()));
+    }
+    assert!(spend(200).is_err());
+    for number in 0..5 {
+        assert_eq!(spend(260 + number * 40), Ok(()), "well from 160 to 260");
+    }
+}
+
+#[test]
 fn only_the_disk_fails_several_partitions_by_one_cause_and_none_twice() {
     let (mut budget, now) = budget();
     let disk = RestartReason::Storage(String::from("fsync failed"));
