@@ -1,6 +1,7 @@
 //! What a run did, in numbers that add up: `read` equals the sum of the seven that follow it.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -45,7 +46,7 @@ pub struct Latency {
 }
 
 /// Collects latencies. Of very many it keeps some thousand, evenly over all of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Latencies {
     seconds: Vec<f64>,
     /// One of so many is kept.
@@ -64,17 +65,33 @@ impl Latencies {
 
     pub fn add(&mut self, seconds: f64) {
         if self.seconds.len() == Self::MOST_KEPT {
-            let mut at = 0;
-            self.seconds.retain(|_| {
-                at += 1;
-                at % 2 == 1
-            });
-            self.one_of *= 2;
+            self.halve();
         }
         if self.seen.is_multiple_of(self.one_of) {
             self.seconds.push(seconds);
         }
         self.seen += 1;
+    }
+
+    fn halve(&mut self) {
+        let mut at = 0;
+        self.seconds.retain(|_| {
+            at += 1;
+            at % 2 == 1
+        });
+        self.one_of *= 2;
+    }
+
+    /// Adds those that somebody else has collected.
+    pub fn merge(&mut self, mut other: Self) {
+        let one_of = self.one_of.max(other.one_of);
+        for some in [&mut *self, &mut other] {
+            while some.one_of < one_of {
+                some.halve();
+            }
+        }
+        self.seconds.append(&mut other.seconds);
+        self.seen += other.seen;
     }
 
     /// `None` when there were none.
@@ -114,6 +131,24 @@ impl RunSummary {
         self.seconds = elapsed.as_secs_f64();
         self.ticks_per_second = self.read as f64 / self.seconds.max(1e-9);
         self
+    }
+}
+
+impl AddAssign for RunSummary {
+    /// Adds what another writer has counted in the same run.
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.in_bars += other.in_bars;
+        self.open += other.open;
+        self.late += other.late;
+        self.malformed += other.malformed;
+        self.future += other.future;
+        self.unknown += other.unknown;
+        self.skipped_replayed += other.skipped_replayed;
+        self.bars += other.bars;
+        self.feature_rows += other.feature_rows;
+        self.commits += other.commits;
+        self.restarts += other.restarts;
     }
 }
 
@@ -161,6 +196,19 @@ mod tests {
             "{median} {p99} {longest}"
         );
         assert!(latencies.seconds.len() <= Latencies::MOST_KEPT);
+    }
+
+    #[test]
+    fn latencies_of_two_writers_count_alike_however_many_each_has() {
+        let (mut many, mut few) = (Latencies::default(), Latencies::default());
+        (0..80_000).for_each(|_| many.add(1.0));
+        (0..20_000).for_each(|_| few.add(2.0));
+        let one_of = few.one_of;
+        few.merge(many);
+        assert!(few.one_of > one_of);
+        let twos = few.seconds.iter().filter(|seconds| **seconds == 2.0).count();
+        let share = twos as f64 / few.seconds.len() as f64;
+        assert!((share - 0.2).abs() < 0.01 && few.seen == 100_000, "{share} of {}", few.seen);
     }
 
     #[test]

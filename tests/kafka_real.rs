@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use stockstream::kafka::dead_letters::{DeadLetter, DeadLetters};
 use stockstream::kafka::publisher::Publisher;
-use stockstream::kafka::retention::{NeededOffsets, RetentionWatch};
+use stockstream::kafka::retention::{NeededOffsets, RetentionWatch, Seen as SeenByWatch};
 use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start};
 use stockstream::kafka::topics::{Topics, TopicsError, topic_of};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
@@ -89,13 +89,15 @@ fn what_a_topic_keeps_is_asked_of_its_broker() {
     let Some((bootstrap, settings)) = kafka() else { return };
     let partition = filled(&bootstrap, &settings, 10);
     let needed = NeededOffsets::default();
-    needed.set(&partition, NextOffset(3));
+    needed.begin(&partition, NextOffset(3), None);
     // Its broker knows better than these.
     let others = KafkaSettings { retention: Duration::from_secs(60), retention_bytes: 1 << 20, ..settings };
     let (tell, told) = mpsc::channel();
-    let report = Box::new(move |nearest| tell.send(nearest).unwrap_or_default());
+    let report = Box::new(move |seen| tell.send(seen).unwrap_or_default());
     let watch = RetentionWatch::start(&others, &bootstrap, needed, Duration::from_millis(10), report).unwrap();
-    let nearest = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let SeenByWatch::Nearest(nearest) = told.recv_timeout(Duration::from_secs(60)).unwrap() else {
+        panic!("made anew")
+    };
     let limits = RetentionLimits { age: Some(Duration::from_secs(259_200)), bytes: Some(123_456_789) };
     assert_eq!((nearest.partition, nearest.distance.limits), (partition, limits));
     drop(watch);

@@ -160,10 +160,11 @@ async fn f13_retention_overtakes_the_reading(#[case] on_gap: &str, #[case] strat
 }
 
 #[rstest::rstest]
-#[case::with_as_many_records(200, "deleted and made anew")]
-#[case::with_fewer_records(50, "its log ends at 50")]
+#[case::with_as_many_records(200, 0)]
+#[case::with_fewer_records(50, 0)]
+#[case::that_begins_above_what_was_read(400, 250)]
 #[actix::test]
-async fn f14_a_topic_that_is_deleted_and_made_anew_is_refused(#[case] ticks: i64, #[case] says: &str) {
+async fn f14_a_topic_that_is_deleted_and_made_anew_is_refused(#[case] ticks: i64, #[case] log_start: i64) {
     let Some(mut real) = RealFlow::new() else { return };
     real.publish(200);
     real.program(&["run", "--until-end"]).run().summary();
@@ -172,13 +173,34 @@ async fn f14_a_topic_that_is_deleted_and_made_anew_is_refused(#[case] ticks: i64
     // Other prices: the second log is not the first.
     real.published = 1;
     real.publish(ticks);
+    real.delete_below(log_start).await;
     for on_gap in ["stop", "record"] {
         let refused = real.program(&["run", "--until-end"]).env("STOCKSTREAM__KAFKA__ON_GAP", on_gap).run();
-        refused.refused(1, &[says, "use another topic", "another lake directory"]);
+        refused.refused(1, &["deleted and made anew", "use another topic", "another lake directory"]);
         let after = real.checkpoint();
         assert_eq!((after.counters, after.cut, after.gaps), (before.counters, before.cut, vec![]), "{on_gap}");
     }
     assert_same("bars", &bars(&real.flow.lake()), &old_bars);
+}
+
+/// The new topic has more records than were read of the old one before anybody looks: its offsets say nothing.
+#[actix::test]
+async fn f14_a_topic_that_is_made_anew_while_it_is_read_ends_the_process_and_is_refused_from_then_on() {
+    let Some(mut real) = RealFlow::new() else { return };
+    real.publish(200);
+    let mut running = real.program(&["run"]).start();
+    let lake = real.flow.lake();
+    running.until("the ticks are read", || checkpoints(&lake)[&real.partition()].cut.0 == 200);
+    running.signal(Signal::STOP);
+    make_anew(&real).await;
+    real.published = 1;
+    real.publish(400);
+    running.signal(Signal::CONT);
+    running.end().refused(1, &["was deleted and made anew while it was being read", "verify --against-log"]);
+    real.program(&["run", "--until-end"]).run().refused(1, &["deleted and made anew", "another lake directory"]);
+    let verified = real.program(&["verify", "--against-log"]).run();
+    assert_eq!(verified.code, Some(3), "{}\n{}", verified.stdout, verified.stderr);
+    assert!(verified.stdout.contains("the topic was made anew"), "{}", verified.stdout);
 }
 
 /// A broker needs a while to delete a topic.

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stockstream::kafka::embedded::EmbeddedBroker;
 use stockstream::kafka::publisher::{Outgoing, Publisher};
-use stockstream::kafka::source::{LogBounds, RecordSource, SourceError, Start, TakeRefused};
+use stockstream::kafka::source::{FoundLog, LogBounds, RecordSource, SourceError, Start, TakeRefused};
 use stockstream::market::checkpoint::{NextOffset, TopicPartition};
 use tails::tails;
 
@@ -56,7 +56,7 @@ fn reading_begins_where_the_caller_says_and_ends_are_told_by_topic() {
     let (broker, publisher) = broker(&["a", "b", "empty"]);
     publish_numbers(&publisher, "a", 0..100);
     publish_numbers(&publisher, "b", 0..100);
-    let take = |partition: &TopicPartition, _| {
+    let take = |partition: &TopicPartition, _: &FoundLog| {
         Ok(Start::at(NextOffset(match &*partition.topic {
             "a" => 70,
             "b" => 100,
@@ -78,8 +78,9 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
     let (broker, publisher) = broker(&["good", "gap"]);
     publish_numbers(&publisher, "good", 0..5);
     publish_numbers(&publisher, "gap", 0..5);
-    let take =
-        |partition: &TopicPartition, _| Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })));
+    let take = |partition: &TopicPartition, _: &FoundLog| {
+        Ok(Start::at(NextOffset(if &*partition.topic == "gap" { 6 } else { 0 })))
+    };
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["good", "gap"], Box::new(take));
     let (good, gap) = (TopicPartition::new("good", 0), TopicPartition::new("gap", 0));
     reader.until(|seen| seen.contains(&Seen::End(good.clone(), NextOffset(5))));
@@ -100,7 +101,7 @@ fn a_start_outside_the_log_is_an_error_and_never_a_skip() {
 fn a_partition_that_is_not_taken_is_not_read_also_not_after_a_resume() {
     let (broker, publisher) = broker(&["t"]);
     publish_numbers(&publisher, "t", 0..5);
-    let take = |_: &TopicPartition, _| Err(TakeRefused::ForGood("the lake is another's".into()));
+    let take = |_: &TopicPartition, _: &FoundLog| Err(TakeRefused::ForGood("the lake is another's".into()));
     let mut reader = Reader::new(&settings(), broker.bootstrap_servers(), &["t"], Box::new(take));
     reader.until(|seen| !seen.is_empty());
     reader.source.resume();
@@ -195,7 +196,7 @@ fn a_restarted_partition_begins_anew(strategy: &str) {
     let [again, other] = ["again", "other"].map(|topic| TopicPartition::new(topic, 0));
     let start = Arc::new(AtomicI64::new(0));
     let (wanted, from) = (again.clone(), start.clone());
-    let take = move |partition: &TopicPartition, _| {
+    let take = move |partition: &TopicPartition, _: &FoundLog| {
         Ok(Start::at(NextOffset(if *partition == wanted { from.load(Ordering::SeqCst) } else { 0 })))
     };
     let mut reader = Reader::new(&settings, broker.bootstrap_servers(), &["again", "other"], Box::new(take));

@@ -1,24 +1,24 @@
 //! Commits closed bars: collects the answers to a barrier, makes its commits, appends them to the partition's chain.
 //!
-//! Has an arbiter of its own, for every commit waits for the disk. A disk that is full is waited for; nothing prepared is lost
+//! There are several, each with an arbiter of its own, for every commit waits for the disk; a partition is always the same one's. A disk that is full is waited for; nothing prepared is lost
 //! meanwhile, and the consumer, whose barrier stays unanswered, stops reading on. After any other failure the partition is dropped
 //! and restarted: what was begun may be half done.
 
 use std::collections::HashMap;
 
 use actix::prelude::*;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::market::barrier::Assembly;
 use crate::market::checkpoint::{Epoch, NextOffset, TopicPartition};
 use crate::messages::barrier::{BarrierOpened, WindowsAnswered};
 use crate::messages::commits::{BarsCommitted, FeaturesPublished};
 use crate::messages::credit::Credits;
-use crate::messages::lifecycle::ReportSummary;
+use crate::messages::lifecycle::{ReportSummary, WriterReport};
 use crate::messages::ownership::{
     PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition, RestoreIndicators,
 };
-use crate::run_summary::{Latencies, Latency, RunSummary};
+use crate::run_summary::{Latencies, RunSummary};
 use crate::supervision::{RestartReason, guarded};
 
 mod owned;
@@ -26,7 +26,7 @@ mod owned;
 use owned::{Owned, Stage, Stopped};
 
 /// Rows, of all partitions together, that the indicator engine may be behind before a partition that is among them waits for it.
-const ROWS_BEHIND: usize = 32_768;
+pub const ROWS_BEHIND: usize = 32_768;
 
 /// Whether the broker has acknowledged every dead letter of a partition below a cut: it must have before a commit counts them.
 pub type DeadLettersSettled = Box<dyn Fn(&TopicPartition, NextOffset) -> bool + Send>;
@@ -54,12 +54,13 @@ pub struct BarWriter {
 struct CommitOn(TopicPartition, Epoch);
 
 impl BarWriter {
-    pub fn new(outputs: WriterOutputs, settled: DeadLettersSettled) -> Self {
+    /// All writers share the credits, [`ROWS_BEHIND`] of them.
+    pub fn new(outputs: WriterOutputs, settled: DeadLettersSettled, rows_behind: Credits) -> Self {
         Self {
             outputs,
             settled,
             partitions: HashMap::new(),
-            rows_behind: Credits::new(ROWS_BEHIND),
+            rows_behind,
             summary: RunSummary::default(),
             latencies: Latencies::default(),
         }
@@ -190,11 +191,7 @@ impl Handler<ReportSummary> for BarWriter {
     type Result = MessageResult<ReportSummary>;
 
     fn handle(&mut self, _: ReportSummary, _: &mut Self::Context) -> Self::Result {
-        let latency = self.latencies.summary();
-        if let Some(Latency { median, p99, longest }) = latency {
-            info!(median, p99, longest, "seconds that commits took");
-        }
-        MessageResult(RunSummary { latency, ..self.summary })
+        MessageResult(WriterReport { summary: self.summary, latencies: self.latencies.clone() })
     }
 }
 

@@ -9,6 +9,7 @@ mod stopping;
 mod turn;
 mod window_thread;
 mod wiring;
+mod writers;
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -274,7 +275,7 @@ impl Handler<PipelineFailed> for Coordinator {
         let (stages, replay) = (pipeline.stages.clone(), self.replay.clone());
         let last = async move {
             let replayed = stop_replay(replay, AFTER_FAILURE).await;
-            (replayed, stages.summary().await)
+            (replayed, stages.writers.summary().await)
         };
         ctx.spawn(last.into_actor(self).map(|(replayed, summary), coordinator, _| {
             coordinator.finish(Finished { summary, replayed, failure: Some(reason) });

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
-use crate::kafka::source::{LogBounds, Start, TakeRefused};
+use crate::kafka::source::{FoundLog, LogBounds, Start, TakeRefused};
 use crate::market::checkpoint::{BarRules, ChangedRule, Checkpoint, CommitNumber, NextOffset, TopicPartition};
 use crate::market::lost_commits::LostCommits;
 use crate::settings::OnGap;
@@ -59,17 +59,17 @@ impl PartitionTaker {
     ///
     /// # Errors
     /// When the lake cannot be read or written, belongs to other rules or another log, or the log has lost what the lake needs.
-    pub fn take(&self, partition: &TopicPartition, log: LogBounds) -> Result<Start, TakeRefused> {
+    pub fn take(&self, partition: &TopicPartition, log: &FoundLog) -> Result<Start, TakeRefused> {
         let first = locked(&self.firsts).get(partition).copied();
         let mut known = Vec::new();
         let (chain, checkpoint) = self.lake.take(partition, |newest, aside| {
             known = newest.as_ref().map_or(Vec::new(), |newest| newest.lost.clone());
-            start_from(partition, (newest, &made_from(aside, first, log)), &self.rules, log)
+            start_from(partition, (newest, &made_from(aside, first, log.bounds)), &self.rules, log)
         })?;
         locked(&self.firsts).entry(partition.clone()).or_insert(chain.last());
         warn_of_lost(partition, &checkpoint.lost, &known);
         let needed = checkpoint.resume;
-        if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.start) {
+        if let Some(gap) = checkpoint.gaps.last().filter(|gap| gap.to == needed && needed == log.bounds.start) {
             warn!(
                 %partition, from = %gap.from, to = %gap.to, never_read = gap.unread(), bars_complete_until = %gap.watermark,
                 "the log has lost records that the lake still needs; the lake records the gap and goes on behind it"
@@ -122,19 +122,19 @@ fn start_from(
     partition: &TopicPartition,
     (newest, aside): (Option<Checkpoint>, &[LostCommits]),
     rules: &TakeRules,
-    log: LogBounds,
+    found: &FoundLog,
 ) -> Result<Checkpoint, TakeRefused> {
+    let log = found.bounds;
     let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = &rules.log;
     let Some(newest) = newest else {
         let genesis = Checkpoint::genesis(rules.bars, cluster);
         return match rules.log {
             // Nothing was promised of what a cluster had deleted before there was a lake: it begins with what there is, and says so.
             LogOfRun::Cluster { .. } if aside.is_empty() && log.start > genesis.resume => {
-                Ok(genesis.over_gap(log.start))
+                Ok(of_topic(found, genesis.over_gap(log.start)))
             }
-            LogOfRun::Cluster { .. } => {
-                within(partition, genesis, rules, log).map_err(|refused| of_unreadable(partition, refused))
-            }
+            LogOfRun::Cluster { .. } => within(partition, of_topic(found, genesis), rules, log)
+                .map_err(|refused| of_unreadable(partition, refused)),
             LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
         };
     };
@@ -148,12 +148,28 @@ fn start_from(
             let newest = if newest.log.cluster == *cluster { newest } else { newest.on_new_log(cluster) };
             within(partition, newest.without(aside), rules, log)
         }
-        LogOfRun::Cluster { .. } if newest.log.cluster == *cluster => within(partition, newest, rules, log),
+        LogOfRun::Cluster { .. } if newest.log.cluster == *cluster => {
+            if let (Some(known), Some(now)) = (&newest.log.topic, &found.topic)
+                && known != now
+            {
+                return Err(TakeRefused::ForGood(format!(
+                    "the lake has read {partition} up to offset {} of the topic with the id {known}, and the topic has the id {now} now: it was deleted and made anew; use another topic, or another lake directory",
+                    newest.cut
+                )));
+            }
+            within(partition, of_topic(found, newest), rules, log)
+        }
         LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
             newest.cut, newest.log.cluster
         ))),
     }
+}
+
+/// The checkpoint of a cluster's log remembers the first topic that was found there.
+fn of_topic(found: &FoundLog, mut checkpoint: Checkpoint) -> Checkpoint {
+    checkpoint.log.topic = checkpoint.log.topic.or_else(|| found.topic.clone());
+    checkpoint
 }
 
 /// Why a partition is refused that is to be read from the beginning because no commit of it can be read.

@@ -18,17 +18,16 @@ use tracing::{debug, info, warn};
 use super::wall_clock::WallClock;
 use crate::kafka::backlog::Backlog;
 use crate::kafka::source::RecordSource;
-use crate::messages::barrier::BarrierOpened;
 use crate::messages::commits::BarrierCommitted;
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::{CloseSource, DrainStream, Drained, PipelineFailed};
 use crate::messages::live::LagMeasured;
-use crate::messages::ownership::{PartitionLost, PartitionRestarts, PartitionTaken, RestartPartition};
+use crate::messages::ownership::RestartPartition;
 use crate::messages::stocks::FollowStocks;
 
 pub use ends::{Ends, held_up_to};
 pub use letters::LetterBox;
-pub use owned::{IdleRule, SpawnWindow, WindowHandle};
+pub use owned::{IdleRule, SpawnWindow, WindowHandle, WriterHandle, WriterOf};
 pub use restarts::ReplaceStuckWindows;
 use restarts::Windows;
 use state::ConsumerState;
@@ -49,13 +48,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// To whom the consumer speaks.
 pub struct ConsumerOutputs {
-    pub taken: Recipient<PartitionTaken>,
-    pub lost: Recipient<PartitionLost>,
-    pub barriers: Recipient<BarrierOpened>,
     pub drained: Recipient<Drained>,
     pub failed: Recipient<PipelineFailed>,
     pub lag: Recipient<LagMeasured>,
-    pub restarts: Recipient<PartitionRestarts>,
 }
 
 /// What the consumer goes by.
@@ -66,6 +61,7 @@ pub struct ConsumerParams {
     pub wall: WallClock,
     /// Hands over what the source took on assignment.
     pub collect: TakenPartition,
+    pub writer_of: WriterOf,
     pub spawn_window: SpawnWindow,
     pub replace_stuck_windows: ReplaceStuckWindows,
     /// How long to wait after another process has taken a partition, before it is taken back.

@@ -1,5 +1,6 @@
 //! The log of a partition from its oldest record on, for who looks at it from outside: no group is joined, nothing is committed.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,9 @@ use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
 use super::ends_aside::EndsAside;
+use super::native::topic_ids;
 use super::source::LogBounds;
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
 use crate::market::partition::Record;
 use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
@@ -63,6 +65,19 @@ impl LogReader {
             LogReadError::NoAnswer { partition, at: NextOffset(0), reason }
         })?;
         Ok(bounds.map(|LogBounds { start, end }| (start, end)))
+    }
+
+    /// The id of a partition's topic; `None` where brokers give none. Blocks, up to half a minute.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    pub fn topic_id(&self, partition: &TopicPartition) -> Result<Option<TopicId>, LogReadError> {
+        let ids = topic_ids(self.asking.client(), &BTreeSet::from([&*partition.topic]), PATIENCE);
+        let mut ids = ids.map_err(|reason| {
+            let partition = partition.clone();
+            LogReadError::NoAnswer { partition, at: NextOffset(0), reason }
+        })?;
+        Ok(ids.remove(&*partition.topic))
     }
 
     /// Gives the records from `from` up to `until` to `sink`, in order, until that breaks. Memory is bounded by what the client

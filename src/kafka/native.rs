@@ -2,7 +2,7 @@
 //!
 //! `BaseConsumer::poll` will not do: its end-of-partition error names no topic (with one topic a stock every partition is
 //! number 0), and it takes one record at a time and allocates for it. So records are forwarded to a queue of their own, and this
-//! module reads both. It, `event` and `records` alone have `unsafe`; what they give out are copies, and records that live as long as the
+//! module reads both. It and its submodules alone have `unsafe`; what they give out are copies, and records that live as long as the
 //! call of the sink that is given them. Making, closing and every other call remain rdkafka's.
 
 use std::ffi::CString;
@@ -17,10 +17,12 @@ use rdkafka::error::RDKafkaErrorCode;
 
 mod event;
 mod records;
+mod topic_ids;
 
 use event::text;
 pub(super) use event::{Event, Failure};
 pub(super) use records::{Item, Record};
+pub(super) use topic_ids::topic_ids;
 
 /// A consumer that is a member of a group, and its queues.
 pub(super) struct NativeConsumer<C: ConsumerContext> {

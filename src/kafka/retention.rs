@@ -1,4 +1,5 @@
-//! Watches how near the broker's deletion of old records has come to what the lake still needs, and warns long before it is there.
+//! Watches how near the broker's deletion of old records has come to what the lake still needs, and warns long before it is there; and
+//! whether the topics are still those that the lake is made from.
 //!
 //! On a thread with a client of its own: it must go on watching just when reading stands still (a full disk, a writer that hangs),
 //! and its questions must hold up nobody.
@@ -18,24 +19,39 @@ use tracing::{debug, warn};
 use super::bounds;
 use super::client::{self, ClientError};
 use super::client_log::QuietContext;
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use super::native::topic_ids;
+use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
 use crate::market::retention::{RetentionDistance, RetentionLimits, StandingStill};
 use crate::settings::KafkaSettings;
 
-/// Between two rounds of questions: a broker looks for what it may delete every five minutes.
-pub const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// Between two rounds of questions. A broker looks for what it may delete every five minutes; but what is read of a topic that was made anew
+/// goes into the lake until it is noticed.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two warnings: nobody needs to be told more often of what takes hours.
 const WARN_AGAIN: Duration = Duration::from_secs(300);
 /// How long the broker may take to tell the bounds of one log.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The oldest offset that each owned partition still needs; shared between who reads and who watches.
+/// The oldest offset that each owned partition still needs, and of which topic; shared between who reads and who watches.
 #[derive(Clone, Debug, Default)]
-pub struct NeededOffsets(Arc<Mutex<BTreeMap<TopicPartition, NextOffset>>>);
+pub struct NeededOffsets(Arc<Mutex<BTreeMap<TopicPartition, Needed>>>);
+
+#[derive(Clone, Debug)]
+struct Needed {
+    resume: NextOffset,
+    topic: Option<TopicId>,
+}
 
 impl NeededOffsets {
+    /// The partition is ours, and its topic this one.
+    pub fn begin(&self, partition: &TopicPartition, resume: NextOffset, topic: Option<TopicId>) {
+        self.lock().insert(partition.clone(), Needed { resume, topic });
+    }
+
     pub fn set(&self, partition: &TopicPartition, resume: NextOffset) {
-        self.lock().insert(partition.clone(), resume);
+        if let Some(needed) = self.lock().get_mut(partition) {
+            needed.resume = resume;
+        }
     }
 
     /// The partition is somebody else's.
@@ -47,7 +63,15 @@ impl NeededOffsets {
         self.lock().keys().map(|partition| partition.topic.to_string()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicPartition, NextOffset>> {
+    /// A topic of which there is another one now. `ids`: those that brokers tell.
+    fn made_anew(&self, ids: &BTreeMap<String, TopicId>) -> Option<MadeAnew> {
+        self.lock().iter().find_map(|(TopicPartition { topic, .. }, needed)| {
+            let (known, found) = (needed.topic.as_ref()?, ids.get(&**topic)?);
+            (known != found).then(|| MadeAnew { topic: topic.to_string() })
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicPartition, Needed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,8 +85,23 @@ pub struct NearestLoss {
     pub near: usize,
 }
 
-/// Who is told after every round.
-pub type Report = Box<dyn Fn(NearestLoss) + Send>;
+/// A topic was deleted and made anew while it was being read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the topic {topic} was deleted and made anew while it was being read, and the lake was made from the one before: what was committed since then may be of either (`verify --against-log` tells); use another topic, or another lake directory"
+)]
+pub struct MadeAnew {
+    pub topic: String,
+}
+
+/// What is told after a round.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    Nearest(NearestLoss),
+    MadeAnew(MadeAnew),
+}
+
+pub type Report = Box<dyn Fn(Seen) + Send>;
 
 /// The watching thread; it ends when this is dropped.
 pub struct RetentionWatch {
@@ -96,9 +135,14 @@ impl RetentionWatch {
                         (bounds, limits.get(&*partition.topic).copied().or(of_settings).unwrap_or_default())
                     })
                 };
+                let topics = needed.topics();
+                match topic_ids(asker.inner(), &topics.iter().map(String::as_str).collect(), PATIENCE) {
+                    Ok(ids) => needed.made_anew(&ids).into_iter().for_each(|anew| report(Seen::MadeAnew(anew))),
+                    Err(error) => debug!(error, "cannot ask whether the topics are still the same; trying later"),
+                }
                 let Some(nearest) = nearest(&needed, &mut still, started.elapsed(), look) else { continue };
                 say(&nearest, &mut quiet_until);
-                report(nearest);
+                report(Seen::Nearest(nearest));
             }
         };
         thread::Builder::new()
@@ -128,7 +172,7 @@ fn nearest(
             }
         };
         // As it is now: asking may have taken a while, and a partition may have gone.
-        let Some(resume) = needed.lock().get(&partition).copied() else { continue };
+        let Some(Needed { resume, .. }) = needed.lock().get(&partition).cloned() else { continue };
         let (log_start, log_end) = (NextOffset(log_start), NextOffset(log_end));
         let needed_for = still.observe(&partition, resume, log_end, now);
         let distance = RetentionDistance { log_start, log_end, resume, needed_for, limits };

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
 use crate::market::time::EventTime;
 
 mod continuity;
@@ -19,8 +19,16 @@ mod slot;
 pub use error::{SourceError, TakeRefused};
 pub use member::{ASSIGN_PATIENCE, KafkaSource};
 
-/// Called on the polling thread when a partition is assigned, with what its log holds: takes it and says where reading begins.
-pub type TakePartition = Box<dyn Fn(&TopicPartition, LogBounds) -> Result<Start, TakeRefused> + Send + Sync>;
+/// Called on the polling thread when a partition is assigned, with its log as it was found: takes it and says where reading begins.
+pub type TakePartition = Box<dyn Fn(&TopicPartition, &FoundLog) -> Result<Start, TakeRefused> + Send + Sync>;
+
+/// A partition's log, as the brokers have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLog {
+    pub bounds: LogBounds,
+    /// `None` where brokers give no ids.
+    pub topic: Option<TopicId>,
+}
 
 /// What a partition's log holds: the offsets from `start` up to, and without, `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,8 +67,28 @@ pub struct Counters {
 pub struct LogIdentity {
     /// The cluster's id; a random one for every start of the embedded broker.
     pub cluster: String,
+    /// The topic's id; `None` where brokers give none, and in entries of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicId>,
     /// The newest record below `cut`; `None` before the first.
     pub last_record: Option<Fingerprint>,
+}
+
+/// What brokers call a topic by: one that is deleted and made anew gets another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopicId(String);
+
+impl TopicId {
+    pub fn new(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Enough of a record to recognise it when it is read again.
@@ -159,7 +179,7 @@ impl Checkpoint {
             counters: Counters::default(),
             known: BTreeMap::new(),
             rules,
-            log: LogIdentity { cluster: cluster.to_owned(), last_record: None },
+            log: LogIdentity { cluster: cluster.to_owned(), topic: None, last_record: None },
             forced: Vec::new(),
             gaps: Vec::new(),
             lost: Vec::new(),
@@ -175,7 +195,7 @@ impl Checkpoint {
         self.counters.read -= self.open_ticks;
         self.open_ticks = 0;
         self.known.values_mut().for_each(|since| *since = NextOffset(0));
-        self.log = LogIdentity { cluster: cluster.to_owned(), last_record: None };
+        self.log = LogIdentity { cluster: cluster.to_owned(), topic: None, last_record: None };
         self.forced.clear();
         self.gaps.clear();
         self

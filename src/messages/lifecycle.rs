@@ -3,7 +3,7 @@
 use actix::Message;
 
 use crate::market::time::EventTime;
-use crate::run_summary::RunSummary;
+use crate::run_summary::{Latencies, RunSummary};
 
 /// What happens to open windows when the stream is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,15 @@ pub struct SaveIndicators;
 #[rtype(result = "()")]
 pub struct PipelineFailed(pub String);
 
-/// Coordinator to the writer: what this run has committed so far.
+/// Coordinator to a writer: what this run has committed so far.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "RunSummary")]
+#[rtype(result = "WriterReport")]
 pub struct ReportSummary;
+
+/// What one writer has committed.
+#[derive(Clone, Debug)]
+pub struct WriterReport {
+    pub summary: RunSummary,
+    /// Of its commits.
+    pub latencies: Latencies,
+}

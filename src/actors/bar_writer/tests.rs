@@ -52,7 +52,8 @@ impl Setup {
         let (restart, restart_probe) = probe();
         let are_settled = settled.clone();
         let letters = Box::new(move |_: &TopicPartition, _| are_settled.load(Ordering::SeqCst));
-        let writer = BarWriter::new(WriterOutputs { restore, bars, lost, restart }, letters).start();
+        let writer =
+            BarWriter::new(WriterOutputs { restore, bars, lost, restart }, letters, Credits::new(ROWS_BEHIND)).start();
         let (reply_to, committed) = probe();
         let (chain, checkpoint) = take(&lake, &partition());
         writer.do_send(PartitionTaken { epoch: Epoch(1), chain, checkpoint, reply_to });
@@ -101,7 +102,7 @@ impl Setup {
     }
 
     async fn summary(&self) -> RunSummary {
-        self.writer.send(ReportSummary).await.unwrap()
+        self.writer.send(ReportSummary).await.unwrap().summary
     }
 
     /// Nothing was committed, nobody told, and the writer lives.

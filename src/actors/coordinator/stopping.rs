@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::ground::Ground;
-use crate::actors::bar_writer::BarWriter;
+use super::writers::Writers;
 use crate::actors::indicator_engine::IndicatorEngine;
 use crate::actors::replay_producer::ReplayProducer;
 use crate::actors::tick_consumer::TickConsumer;
-use crate::messages::lifecycle::{CloseSource, DrainStream, ReportSummary, SaveIndicators};
+use crate::messages::lifecycle::{CloseSource, DrainStream, SaveIndicators};
 use crate::messages::replay::{ReplayedFile, StopReplay};
 use crate::run_summary::RunSummary;
 
@@ -23,7 +23,7 @@ pub const AFTER_FAILURE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Stages {
     pub consumer: Addr<TickConsumer>,
-    pub writer: Addr<BarWriter>,
+    pub writers: Writers,
     pub engine: Addr<IndicatorEngine>,
 }
 
@@ -46,26 +46,22 @@ impl Stages {
             )
         };
         if timeout_at(deadline, drained).await.is_err() {
-            return Err((self.summary().await, late("the drain")));
+            return Err((self.writers.summary().await, late("the drain")));
         }
         match timeout_at(deadline, self.engine.send(SaveIndicators)).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(reason))) => return Err((self.summary().await, reason)),
-            Ok(Err(gone)) => return Err((self.summary().await, format!("the indicator engine is gone: {gone}"))),
-            Err(_) => return Err((self.summary().await, late("saving the indicators"))),
+            Ok(Ok(Err(reason))) => return Err((self.writers.summary().await, reason)),
+            Ok(Err(gone)) => {
+                return Err((self.writers.summary().await, format!("the indicator engine is gone: {gone}")));
+            }
+            Err(_) => return Err((self.writers.summary().await, late("saving the indicators"))),
         }
-        let summary = self.summary().await;
+        let summary = self.writers.summary().await;
         if timeout_at(deadline, self.consumer.send(CloseSource)).await.is_err() {
             warn!("the consumer takes long to leave its group; not waiting for it");
         }
         info!("drained");
         Ok(summary)
-    }
-
-    /// What has been committed, as far as the writer can still tell.
-    pub async fn summary(&self) -> RunSummary {
-        let answer = tokio::time::timeout(AFTER_FAILURE, self.writer.send(ReportSummary)).await;
-        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 

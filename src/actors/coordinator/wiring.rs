@@ -4,7 +4,7 @@
 //! arbiter   actor             says to
 //! consumer  TickConsumer      BarWindow (ticks, barriers), BarWriter (barriers, ownership), Coordinator, LiveFeed (lag)
 //! windows   BarWindow ...     BarWriter (answers), LiveFeed (open bars)
-//! writer    BarWriter         IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (restarts)
+//! writers   BarWriter ...     IndicatorEngine (bars, ownership), TickConsumer (commits), Coordinator (restarts)
 //! features  IndicatorEngine   BarWriter (features), LiveFeed (features), Coordinator (restarts)
 //! main      Coordinator, LiveFeed
 //! producers TickProducer ..., or ReplayProducer
@@ -13,7 +13,7 @@
 //! What fails for one partition is told to the coordinator, who passes it on to the consumer: it owns the partitions and takes that one
 //! again.
 //!
-//! Consumer, writer and features wait for network or disk, so each has a thread of its own. Answers go to the address that came
+//! Consumer, writers and features wait for network or disk, so each has a thread of its own. Answers go to the address that came
 //! with the question; so the pipeline is built from its end to its beginning.
 
 use std::sync::Arc;
@@ -25,8 +25,9 @@ use super::Coordinator;
 use super::ground::{Ground, StartError};
 use super::stopping::Stages;
 use super::window_thread::WindowThread;
+use super::writers::Writers;
 use crate::actors::bar_window::BarWindow;
-use crate::actors::bar_writer::{BarWriter, WriterOutputs};
+use crate::actors::bar_writer::{BarWriter, ROWS_BEHIND, WriterOutputs};
 use crate::actors::indicator_engine::{EngineOutputs, IndicatorEngine};
 use crate::actors::live_feed::LiveFeed;
 use crate::actors::partition_taker::{PartitionTaker, TakeRules};
@@ -36,9 +37,12 @@ use crate::actors::tick_consumer::{
 };
 use crate::actors::wall_clock::WallClock;
 use crate::kafka::client::session_timeout;
-use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch};
+use crate::kafka::retention::{LOOK_INTERVAL, RetentionWatch, Seen};
 use crate::kafka::source::{ASSIGN_PATIENCE, KafkaSource};
+use crate::market::checkpoint::TopicPartition;
 use crate::market::symbol::Symbol;
+use crate::messages::credit::Credits;
+use crate::messages::lifecycle::PipelineFailed;
 use crate::messages::live::RetentionMeasured;
 use crate::settings::Settings;
 
@@ -47,7 +51,7 @@ pub struct Pipeline {
     pub stages: Stages,
     /// For whoever produces ticks.
     pub producers: Arbiter,
-    watched: [Watched; 3],
+    watched: Vec<Watched>,
     windows: WindowThread,
     others: Vec<Arbiter>,
     _retention: RetentionWatch,
@@ -77,10 +81,14 @@ pub fn spawn_pipeline(
     let taker = PartitionTaker::new(ground.lake.clone(), TakeRules { bars: rules, log: ground.log.clone(), on_gap });
     let taker = Arc::new(taker);
     let take = taker.clone();
-    let take = Box::new(move |partition: &_, log| take.take(partition, log));
+    let take = Box::new(move |partition: &_, log: &_| take.take(partition, log));
     let source = KafkaSource::connect(&settings.kafka, &ground.bootstrap, take)?;
     let shown: Recipient<RetentionMeasured> = live.clone().recipient();
-    let report = Box::new(move |nearest| shown.do_send(RetentionMeasured(nearest)));
+    let failed: Recipient<PipelineFailed> = coordinator.clone().recipient();
+    let report = Box::new(move |seen| match seen {
+        Seen::Nearest(nearest) => shown.do_send(RetentionMeasured(nearest)),
+        Seen::MadeAnew(topic) => failed.do_send(PipelineFailed(topic.to_string())),
+    });
     let retention = RetentionWatch::start(&settings.kafka, &ground.bootstrap, source.needed(), LOOK_INTERVAL, report)?;
 
     let features = Arbiter::new();
@@ -88,28 +96,31 @@ pub fn spawn_pipeline(
     let outputs = EngineOutputs { computed: live.clone().recipient(), restart };
     let engine = IndicatorEngine::start_in_arbiter(&features.handle(), move |_| IndicatorEngine::new(lake, outputs));
 
-    let writing = Arbiter::new();
-    let letters = ground.letters.clone();
-    let outputs = WriterOutputs {
-        restore: engine.clone().recipient(),
-        bars: engine.clone().recipient(),
-        lost: engine.clone().recipient(),
-        restart: coordinator.clone().recipient(),
-    };
-    let writer = BarWriter::start_in_arbiter(&writing.handle(), move |_| {
-        BarWriter::new(outputs, Box::new(move |partition, cut| letters.settled(partition, cut)))
+    let rows_behind = Credits::new(ROWS_BEHIND);
+    let (writers, writing) = Writers::start(|| {
+        let letters = ground.letters.clone();
+        let outputs = WriterOutputs {
+            restore: engine.clone().recipient(),
+            bars: engine.clone().recipient(),
+            lost: engine.clone().recipient(),
+            restart: coordinator.clone().recipient(),
+        };
+        let settled = Box::new(move |partition: &_, cut| letters.settled(partition, cut));
+        BarWriter::new(outputs, settled, rows_behind.clone())
     });
 
     let windows = WindowThread::start();
     let (thread, watched, stuck_after) = (windows.clone(), windows.clone(), settings.supervision.stuck_after);
-    let (answers, shown, wall) = (writer.clone().recipient(), live.clone().recipient(), WallClock::start());
+    let (answering, shown, wall) = (writers.clone(), live.clone().recipient(), WallClock::start());
     let clock = wall.clone();
-    let spawn_window = Box::new(move |symbol: &Symbol| {
-        let (symbol, clock, answers, shown) = (symbol.clone(), clock.clone(), answers.clone(), shown.clone());
+    let spawn_window = Box::new(move |partition: &TopicPartition, symbol: &Symbol| {
+        let answers = answering.of(partition).clone().recipient();
+        let (symbol, clock, shown) = (symbol.clone(), clock.clone(), shown.clone());
         thread.spawn(move || BarWindow::new(symbol, rules.window, clock, answers, shown))
     });
 
     let reading = Arbiter::new();
+    let committing = writers.clone();
     let (letters, forgotten) = (ground.letters.clone(), ground.letters.clone());
     let params = ConsumerParams {
         commit_every: settings.lake.commit_every,
@@ -119,6 +130,7 @@ pub fn spawn_pipeline(
         },
         wall,
         collect: Box::new(move |partition| taker.collect(partition)),
+        writer_of: Box::new(move |partition| committing.handle_of(partition)),
         spawn_window,
         replace_stuck_windows: Box::new(move || watched.replace_if_stuck(stuck_after)),
         after_fencing: session_timeout(&settings.kafka),
@@ -130,13 +142,9 @@ pub fn spawn_pipeline(
         forget: Box::new(move |partition| forgotten.forget(partition)),
     };
     let outputs = ConsumerOutputs {
-        taken: writer.clone().recipient(),
-        lost: writer.clone().recipient(),
-        barriers: writer.clone().recipient(),
         drained: coordinator.clone().recipient(),
         failed: coordinator.clone().recipient(),
         lag: live.clone().recipient(),
-        restarts: writer.clone().recipient(),
     };
     let consumer = TickConsumer::start_in_arbiter(&reading.handle(), move |_| {
         TickConsumer::new(Box::new(source), params, letter_box, outputs)
@@ -147,22 +155,22 @@ pub fn spawn_pipeline(
         Watched { what, pulse, stuck_after, why }
     };
     let disk = "the disk of the lake does not answer";
-    let watched = [
+    let mut watched = vec![
         watch(
             "consumer",
             &reading,
             stuck_after + ASSIGN_PATIENCE,
             "neither its broker nor the disk of the lake answers",
         ),
-        watch("writer", &writing, stuck_after, disk),
         watch("indicator engine", &features, stuck_after, disk),
     ];
+    watched.extend(writing.iter().map(|thread| watch("writer", thread, stuck_after, disk)));
     Ok(Pipeline {
-        stages: Stages { consumer, writer, engine },
+        stages: Stages { consumer, writers, engine },
         producers: Arbiter::new(),
         watched,
         windows,
-        others: vec![reading, writing, features],
+        others: [reading].into_iter().chain(writing).chain([features]).collect(),
         _retention: retention,
     })
 }
@@ -172,7 +180,7 @@ impl Pipeline {
     pub fn dead_actor(&self) -> Option<&'static str> {
         let alive = [
             ("TickConsumer", self.stages.consumer.connected()),
-            ("BarWriter", self.stages.writer.connected()),
+            ("BarWriter", self.stages.writers.connected()),
             ("IndicatorEngine", self.stages.engine.connected()),
         ];
         alive.into_iter().find(|(_, connected)| !connected).map(|(name, _)| name)

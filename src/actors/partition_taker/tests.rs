@@ -1,5 +1,5 @@
 use super::*;
-use crate::market::checkpoint::CommitNumber;
+use crate::market::checkpoint::{CommitNumber, TopicId};
 use crate::market::time::{EventTime, Span, WindowSize};
 
 mod losses;
@@ -23,16 +23,16 @@ fn newest() -> Checkpoint {
 /// Nine ticks were read, two are open from offset 7 on; the log holds 0 to 20.
 fn start(lateness: i64, log: LogOfRun) -> Result<Checkpoint, TakeRefused> {
     let rules = TakeRules { bars: rules(lateness), log, on_gap: OnGap::Stop };
-    start_from(&TopicPartition::new("t", 0), (Some(newest()), &[]), &rules, bounds(0, 20))
+    start_from(&TopicPartition::new("t", 0), (Some(newest()), &[]), &rules, &bounds(0, 20))
 }
 
-fn bounds(start: i64, end: i64) -> LogBounds {
-    LogBounds { start: NextOffset(start), end: NextOffset(end) }
+fn bounds(start: i64, end: i64) -> FoundLog {
+    FoundLog { bounds: LogBounds { start: NextOffset(start), end: NextOffset(end) }, topic: None }
 }
 
-fn start_on(log: LogBounds, newest: Option<Checkpoint>, on_gap: OnGap) -> Result<Checkpoint, TakeRefused> {
+fn start_on(log: FoundLog, newest: Option<Checkpoint>, on_gap: OnGap) -> Result<Checkpoint, TakeRefused> {
     let rules = TakeRules { bars: rules(600), log: LogOfRun::Cluster { cluster: "one".into() }, on_gap };
-    start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, log)
+    start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, &log)
 }
 
 #[test]
@@ -47,6 +47,22 @@ fn a_new_embedded_log_begins_at_0_behind_the_old_watermark() {
     assert_eq!((checkpoint.counters.read, checkpoint.open_ticks), (7, 0));
     assert_eq!(checkpoint.watermark, EventTime::from_micros(77));
     assert_eq!(checkpoint.log.cluster, "two");
+}
+
+#[rstest::rstest]
+#[case::short(0, 20)]
+#[case::beyond_all_that_was_read(15, 40)]
+fn a_topic_that_was_made_anew_is_refused_also_where_a_gap_would_be_recorded(#[case] from: i64, #[case] to: i64) {
+    let on = |id: &str| FoundLog { topic: Some(TopicId::new(id)), ..bounds(from, to) };
+    let first = start_on(FoundLog { topic: Some(TopicId::new("first")), ..bounds(0, 20) }, Some(newest()), OnGap::Stop);
+    let known = first.unwrap();
+    assert_eq!(known.log.topic, Some(TopicId::new("first")), "one of an older program is taken for what is found");
+    let refused = start_on(on("second"), Some(known.clone()), OnGap::Record).unwrap_err().to_string();
+    assert!(refused.contains("first") && refused.contains("second") && refused.contains("made anew"), "{refused}");
+    let same = start_on(on("first"), Some(known.clone()), OnGap::Record).unwrap();
+    assert_eq!(same.log.topic, known.log.topic);
+    let untold = start_on(bounds(from, to), Some(known.clone()), OnGap::Record).unwrap();
+    assert_eq!(untold.log.topic, known.log.topic, "where nobody tells, it stays");
 }
 
 #[test]
@@ -111,7 +127,7 @@ fn a_lake_of_which_no_commit_is_readable_any_more_was_not_begun_late() {
     let take = |on_gap| {
         let log = LogOfRun::Cluster { cluster: "one".into() };
         let rules = TakeRules { bars: rules(600), log, on_gap };
-        start_from(&TopicPartition::new("t", 0), (None, &[aside()]), &rules, bounds(12, 20))
+        start_from(&TopicPartition::new("t", 0), (None, &[aside()]), &rules, &bounds(12, 20))
     };
     let refused = take(OnGap::Stop).unwrap_err().to_string();
     for said in ["no commit of t-0 is readable", "begins at 12", "on_gap = \"record\"", "restore"] {
@@ -125,7 +141,7 @@ fn the_embedded_broker_never_loses_ticks_in_silence_also_not_the_first() {
     let log = LogOfRun::Embedded { cluster: "two".into() };
     let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
     for newest in [None, Some(newest())] {
-        let refused = start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, bounds(3, 20)).unwrap_err();
+        let refused = start_from(&TopicPartition::new("t", 0), (newest, &[]), &rules, &bounds(3, 20)).unwrap_err();
         assert!(refused.to_string().contains("begins at 3"), "{refused}");
     }
 }
@@ -137,7 +153,7 @@ fn aside() -> LostCommits {
 /// What the checkpoint says is lost, when a commit after the newest was unreadable.
 fn lost_on(newest: Option<Checkpoint>, log: LogOfRun) -> Vec<LostCommits> {
     let rules = TakeRules { bars: rules(600), log, on_gap: OnGap::Stop };
-    start_from(&TopicPartition::new("t", 0), (newest, &[aside()]), &rules, bounds(0, 20)).unwrap().lost
+    start_from(&TopicPartition::new("t", 0), (newest, &[aside()]), &rules, &bounds(0, 20)).unwrap().lost
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::market::time::EventTime;
 use crate::messages::barrier::{BarrierOpened, CloseWindows};
 use crate::messages::credit::Credits;
 use crate::messages::lifecycle::OpenWindows;
+use crate::messages::ownership::{PartitionLost, PartitionRestarts, PartitionTaken};
 use crate::messages::tick_batch::TickBatch;
 
 /// Between two barriers that close windows. A live stream passes their ends seldom and is not held up; a backlog passes them many
@@ -25,12 +26,23 @@ const BARRIER_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) const MANY_BARS: u64 = 4_096;
 
 /// Makes the window actor of a stock.
-pub type SpawnWindow = Box<dyn Fn(&Symbol) -> WindowHandle + Send>;
+pub type SpawnWindow = Box<dyn Fn(&TopicPartition, &Symbol) -> WindowHandle + Send>;
 
 /// A stock's window actor, as the consumer sees it.
 pub struct WindowHandle {
     pub ticks: Recipient<TickBatch>,
     pub barriers: Recipient<CloseWindows>,
+}
+
+/// Who commits the bars of a partition.
+pub type WriterOf = Box<dyn Fn(&TopicPartition) -> WriterHandle + Send>;
+
+/// A writer, as the consumer sees it.
+pub struct WriterHandle {
+    pub taken: Recipient<PartitionTaken>,
+    pub lost: Recipient<PartitionLost>,
+    pub barriers: Recipient<BarrierOpened>,
+    pub restarts: Recipient<PartitionRestarts>,
 }
 
 /// When a partition without records may close windows by itself.
@@ -75,6 +87,7 @@ pub struct OwnedPartition {
     pub partition: TopicPartition,
     pub epoch: Epoch,
     pub cursor: PartitionCursor,
+    pub writer: WriterHandle,
     /// By slot.
     windows: Vec<WindowHandle>,
     buffers: Vec<Buffer>,
@@ -93,11 +106,18 @@ pub struct OwnedPartition {
 }
 
 impl OwnedPartition {
-    pub fn new(partition: TopicPartition, epoch: Epoch, cursor: PartitionCursor, spawn: &SpawnWindow) -> Self {
+    pub fn new(
+        partition: TopicPartition,
+        epoch: Epoch,
+        cursor: PartitionCursor,
+        writer: WriterHandle,
+        spawn: &SpawnWindow,
+    ) -> Self {
         let mut owned = Self {
             partition,
             epoch,
             cursor,
+            writer,
             windows: Vec::new(),
             buffers: Vec::new(),
             touched: Vec::new(),
@@ -120,7 +140,7 @@ impl OwnedPartition {
 
     fn spawn_missing(&mut self, spawn: &SpawnWindow) {
         for symbol in &self.cursor.symbols()[self.windows.len()..] {
-            self.windows.push(spawn(symbol));
+            self.windows.push(spawn(&self.partition, symbol));
             self.buffers.push(Buffer::default());
         }
     }
@@ -227,13 +247,13 @@ impl OwnedPartition {
     }
 
     /// Advances the watermark and cuts the log there.
-    pub fn force_barrier(&mut self, to: EventTime, writer: &Recipient<BarrierOpened>, now: Instant) {
+    pub fn force_barrier(&mut self, to: EventTime, now: Instant) {
         self.cursor.force(to);
-        self.send_barrier(writer, now);
+        self.send_barrier(now);
     }
 
     /// Cuts the log: tells the writer, then every window, through the mailboxes that the ticks use.
-    pub fn send_barrier(&mut self, writer: &Recipient<BarrierOpened>, now: Instant) {
+    pub fn send_barrier(&mut self, now: Instant) {
         self.in_flight = Some(self.cursor.closable_bars());
         let (checkpoint, skipped_replayed) = self.cursor.cut();
         let barrier = Arc::new(Barrier {
@@ -244,7 +264,7 @@ impl OwnedPartition {
             skipped_replayed,
         });
         self.last_barrier = Some(now);
-        writer.do_send(BarrierOpened { barrier: barrier.clone(), at: now });
+        self.writer.barriers.do_send(BarrierOpened { barrier: barrier.clone(), at: now });
         for window in &self.windows {
             window.barriers.do_send(CloseWindows(barrier.clone()));
         }

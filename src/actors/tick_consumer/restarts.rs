@@ -146,7 +146,7 @@ impl ConsumerState {
             _ => warn!(%partition, %reason, "the partition restarts from its checkpoint in {wait:?}; the others go on"),
         }
         if reason.counts() {
-            self.outputs.restarts.do_send(PartitionRestarts);
+            (self.params.writer_of)(&partition).restarts.do_send(PartitionRestarts);
         }
         self.restarts.waiting.push((partition, now + wait));
     }

@@ -97,11 +97,12 @@ impl ConsumerState {
         info!(%partition, resume = %checkpoint.resume, cut = %checkpoint.cut, watermark = %checkpoint.watermark, "partition taken");
         let stocks = self.stocks.iter().filter(|(_, of)| *of == partition).map(|(symbol, _)| symbol.clone());
         let cursor = PartitionCursor::new(checkpoint.clone(), stocks);
-        let owned = OwnedPartition::new(partition.clone(), self.epoch, cursor, &self.params.spawn_window);
-        self.owned.push(owned);
+        let writer = (self.params.writer_of)(partition);
+        let owned = OwnedPartition::new(partition.clone(), self.epoch, cursor, writer, &self.params.spawn_window);
         if let Some(reply_to) = self.replies.clone() {
-            self.outputs.taken.do_send(PartitionTaken { epoch: self.epoch, chain, checkpoint, reply_to });
+            owned.writer.taken.do_send(PartitionTaken { epoch: self.epoch, chain, checkpoint, reply_to });
         }
+        self.owned.push(owned);
     }
 
     pub(super) fn lose(&mut self, partition: &TopicPartition) {
@@ -109,7 +110,7 @@ impl ConsumerState {
         let owned = self.owned.remove(at);
         info!(%partition, position = %owned.cursor.position(), "partition lost; its open windows are dropped, not committed");
         self.letters.forget(partition);
-        self.outputs.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
+        owned.writer.lost.do_send(PartitionLost { partition: owned.partition, epoch: owned.epoch });
     }
 
     fn find(&mut self, partition: &TopicPartition) -> Option<&mut OwnedPartition> {
@@ -156,7 +157,6 @@ impl ConsumerState {
             draining: self.draining.map(|drain| drain.open_windows),
             is_fed: &|partition| self.fed.contains(partition),
         };
-        let barriers = &self.outputs.barriers;
         let mut finished = 0;
         let mut failed = Vec::new();
         for owned in &mut self.owned {
@@ -165,11 +165,11 @@ impl ConsumerState {
                 Step::Finished => finished += 1,
                 // A commit counts the dead letters below its cut: they go first.
                 _ if !self.letters.all_sent() => {}
-                Step::Barrier => owned.send_barrier(barriers, now),
-                Step::EndOfStream(to) => owned.force_barrier(to, barriers, now),
+                Step::Barrier => owned.send_barrier(now),
+                Step::EndOfStream(to) => owned.force_barrier(to, now),
                 // Reading may have been paused, or the broker away: then silence says nothing.
                 Step::Idle(to) => match source.log_end(&owned.partition, LAG_INTERVAL) {
-                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, barriers, now),
+                    Ok(end) if owned.is_read_to(end) => owned.force_barrier(to, now),
                     _ => owned.is_not_silent(now),
                 },
             });

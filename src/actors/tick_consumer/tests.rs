@@ -11,8 +11,9 @@ use crate::kafka::dead_letters::LetterNotTaken;
 use crate::market::barrier::Barrier;
 use crate::market::checkpoint::{Checkpoint, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
-use crate::messages::barrier::CloseWindows;
+use crate::messages::barrier::{BarrierOpened, CloseWindows};
 use crate::messages::lifecycle::{OpenWindows, ReadUntil};
+use crate::messages::ownership::{PartitionLost, PartitionRestarts, PartitionTaken};
 use crate::messages::tick_batch::TickBatch;
 use crate::storage::Lake;
 use script::{Given, Script, Scripted};
@@ -120,12 +121,22 @@ impl Setup {
         let (sender, windows) = mpsc::unbounded_channel();
         let stuck = Arc::new(AtomicBool::new(false));
         let are_stuck = stuck.clone();
+        let (taken, taken_probe) = probe();
+        let (lost, lost_probe) = probe();
+        let (barriers, barriers_probe) = probe();
+        let (restarts, restarts_probe) = probe();
         let params = ConsumerParams {
             commit_every,
             idle: IdleRule { timeout: Duration::from_secs(3), speed: SPEED },
             wall: WallClock::reading(move || clock.lock().unwrap().wall.unwrap_or(minute(1_000_000))),
             collect: Box::new(move |partition| Some(taken_from(&lake, partition, &checkpoint))),
-            spawn_window: Box::new(move |symbol| {
+            writer_of: Box::new(move |_| WriterHandle {
+                taken: taken.clone(),
+                lost: lost.clone(),
+                barriers: barriers.clone(),
+                restarts: restarts.clone(),
+            }),
+            spawn_window: Box::new(move |_, symbol| {
                 let window = FakeWindow(symbol.clone(), sender.clone()).start();
                 WindowHandle { ticks: window.clone().recipient(), barriers: window.recipient() }
             }),
@@ -137,14 +148,10 @@ impl Setup {
             backlog: None,
         };
         let letter_box = LetterBox { send: letter_box(letters.clone()), forget: Box::new(|_| {}) };
-        let (taken, taken_probe) = probe();
-        let (lost, lost_probe) = probe();
-        let (barriers, barriers_probe) = probe();
         let (drained, drained_probe) = probe();
         let (failed, failed_probe) = probe();
         let (lag, lag_probe) = probe();
-        let (restarts, restarts_probe) = probe();
-        let outputs = ConsumerOutputs { taken, lost, barriers, drained, failed, lag, restarts };
+        let outputs = ConsumerOutputs { drained, failed, lag };
         let consumer = TickConsumer::new(Box::new(Scripted(script.clone())), params, letter_box, outputs).start();
         Self {
             consumer,

@@ -230,6 +230,13 @@ impl Log {
             let (lake, found) = (&log.cluster, &self.cluster);
             return Ok(Some(format!("its log is of cluster {lake}, and this is cluster {found}")));
         }
+        if let (Some(known), Some(found)) = (&log.topic, self.reader.topic_id(partition)?)
+            && *known != found
+        {
+            return Ok(Some(format!(
+                "the lake was made from the topic of {partition} with the id {known}, and it has the id {found} now: the topic was made anew"
+            )));
+        }
         if end < *cut {
             return Ok(Some(format!(
                 "the lake was made of the records of {partition} up to {cut}, and its log ends at {end}"

@@ -35,7 +35,7 @@ pub(in crate::kafka) struct Failure {
 }
 
 /// An event of librdkafka; what it holds is freed with it.
-struct Native(NonNull<sys::rd_kafka_event_t>);
+pub(super) struct Native(NonNull<sys::rd_kafka_event_t>);
 
 impl Event {
     /// # Safety
@@ -64,7 +64,13 @@ impl Event {
 }
 
 impl Native {
-    fn ptr(&self) -> *mut sys::rd_kafka_event_t {
+    /// # Safety
+    /// The event belongs to the caller, and from now on to this.
+    pub(super) unsafe fn of(event: NonNull<sys::rd_kafka_event_t>) -> Self {
+        Self(event)
+    }
+
+    pub(super) fn ptr(&self) -> *mut sys::rd_kafka_event_t {
         self.0.as_ptr()
     }
 

@@ -17,7 +17,7 @@ fn look(
 /// Partition n needs offset 100 x n.
 fn needed(partitions: i32) -> NeededOffsets {
     let needed = NeededOffsets::default();
-    (1..=partitions).for_each(|n| needed.set(&partition(n), NextOffset(i64::from(n) * 100)));
+    (1..=partitions).for_each(|n| needed.begin(&partition(n), NextOffset(i64::from(n) * 100), None));
     needed
 }
 
@@ -67,7 +67,8 @@ fn the_watch_asks_the_broker_and_ends_with_its_owner() {
     let report = Box::new(move |nearest| tell.send(nearest).unwrap_or_default());
     let (often, address) = (Duration::from_millis(10), broker.bootstrap_servers());
     let watch = RetentionWatch::start(&settings, address, needed(1), often, report).unwrap();
-    let NearestLoss { partition: of, distance, near } = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let Seen::Nearest(nearest) = told.recv_timeout(Duration::from_secs(60)).unwrap() else { panic!("made anew") };
+    let NearestLoss { partition: of, distance, near } = nearest;
     assert_eq!((of, near, distance.needed_for), (partition(1), 0, Duration::ZERO));
     assert_eq!(
         (distance.log_start, distance.log_end, distance.resume),
@@ -87,4 +88,19 @@ fn a_warning_is_not_repeated_at_once() {
     assert!(first > Instant::now());
     say(&near, &mut quiet_until);
     assert_eq!(quiet_until, first);
+}
+
+#[test]
+fn a_topic_with_another_id_is_made_anew_and_one_of_which_nobody_tells_is_not() {
+    let needed = NeededOffsets::default();
+    let id = TopicId::new;
+    needed.begin(&TopicPartition::new("a", 0), NextOffset(1), Some(id("1")));
+    needed.begin(&TopicPartition::new("b", 0), NextOffset(1), None);
+    needed.set(&TopicPartition::new("a", 0), NextOffset(7));
+    let told = |ids: &[(&str, &str)]| {
+        needed.made_anew(&ids.iter().map(|(topic, of)| (String::from(*topic), id(of))).collect())
+    };
+    assert_eq!(told(&[("a", "1"), ("b", "2")]), None);
+    assert_eq!(told(&[]), None);
+    assert_eq!(told(&[("a", "2")]), Some(MadeAnew { topic: String::from("a") }));
 }

@@ -1,8 +1,9 @@
 //! What can go wrong while reading, and what it means.
 
+use std::fmt;
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::LogBounds;
 use crate::kafka::native::Failure;
@@ -86,7 +87,7 @@ impl SourceError {
         matches!(self, Self::LogMoved { .. } | Self::Unreadable { .. })
     }
 
-    pub(super) fn no_answer(partition: &TopicPartition, error: &KafkaError) -> Self {
+    pub(super) fn no_answer(partition: &TopicPartition, error: &impl fmt::Display) -> Self {
         Self::NoAnswer { partition: partition.clone(), reason: error.to_string() }
     }
 

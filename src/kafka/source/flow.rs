@@ -53,7 +53,9 @@ impl KafkaSource {
         if self.slots.of(partition).is_none() {
             return Err(SourceError::Trouble(format!("{partition} is not assigned, and cannot be restarted")));
         }
-        let next = self.decide_start(partition, Instant::now() + PATIENCE)?;
+        let deadline = Instant::now() + PATIENCE;
+        let ids = self.topic_ids(std::slice::from_ref(partition), deadline);
+        let next = self.decide_start(partition, &ids, deadline)?;
         self.seek(partition, next).or_else(|_| self.assign_again(partition, next))?;
         self.slots.of(partition).into_iter().for_each(|slot| slot.restart(next));
         if !self.paused {

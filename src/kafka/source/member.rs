@@ -10,14 +10,14 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use super::flow::Flow;
 use super::group_offsets::GroupOffsets;
 use super::slot::Slots;
-use super::{RecordSource, SourceError, SourceEvent, TakePartition};
+use super::{FoundLog, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::ends_aside::EndsAside;
-use crate::kafka::native::{Event, Failure, NativeConsumer};
+use crate::kafka::native::{Event, Failure, NativeConsumer, topic_ids};
 use crate::kafka::retention::NeededOffsets;
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
 use crate::settings::KafkaSettings;
 
 /// How long an assignment may wait for the brokers, for all its partitions together.
@@ -26,6 +26,9 @@ pub const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often records are forwarded to their queue once more. The client ends a forward when it stops to fetch a partition, and where a
 /// partition is assigned again at once, that is some time after it was forwarded.
 const FORWARD_AGAIN: Duration = Duration::from_secs(1);
+
+/// By topic, or why nobody told.
+pub(super) type TopicIds = Result<BTreeMap<String, TopicId>, String>;
 
 /// A member of a consumer group.
 pub struct KafkaSource {
@@ -76,8 +79,9 @@ impl KafkaSource {
         let first = self.slots.all().len();
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         let mut refused = None;
+        let ids = self.topic_ids(&partitions, deadline);
         for partition in partitions {
-            let (next, begin, held) = match self.decide_start(&partition, deadline) {
+            let (next, begin, held) = match self.decide_start(&partition, &ids, deadline) {
                 Ok(next) => {
                     sink(SourceEvent::Assigned(&partition));
                     (next, Offset::Offset(next.0), false)
@@ -105,18 +109,26 @@ impl KafkaSource {
     pub(super) fn decide_start(
         &self,
         partition: &TopicPartition,
+        ids: &TopicIds,
         deadline: Instant,
     ) -> Result<NextOffset, SourceError> {
-        let log = bounds::fetch_until(deadline, self.inquirer.inner(), partition)
+        let ids = ids.as_ref().map_err(|error| SourceError::no_answer(partition, error))?;
+        let bounds = bounds::fetch_until(deadline, self.inquirer.inner(), partition)
             .map_err(|error| SourceError::no_answer(partition, &error))?;
-        let start = (self.take)(partition, log)
+        let log = FoundLog { bounds, topic: ids.get(&*partition.topic).cloned() };
+        let start = (self.take)(partition, &log)
             .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
-        if log.hold(start.needed) {
-            self.needed.set(partition, start.needed);
-            Ok(start.wanted.min(start.needed).max(log.start))
+        if bounds.hold(start.needed) {
+            self.needed.begin(partition, start.needed, log.topic);
+            Ok(start.wanted.min(start.needed).max(bounds.start))
         } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log })
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log: bounds })
         }
+    }
+
+    pub(super) fn topic_ids(&self, partitions: &[TopicPartition], deadline: Instant) -> TopicIds {
+        let topics = partitions.iter().map(|partition| &*partition.topic).collect();
+        topic_ids(self.inquirer.inner(), &topics, deadline.saturating_duration_since(Instant::now()))
     }
 
     fn on_revoke(&mut self, partitions: &[TopicPartition], sink: &mut dyn FnMut(SourceEvent<'_>)) {

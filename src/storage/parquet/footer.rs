@@ -6,7 +6,7 @@
 
 use parquet_format_safe::KeyValue;
 
-use super::{FORMAT_VERSION, FORMAT_WITH_LOSSES, Unreadable, damaged};
+use super::{FORMAT_VERSION, FORMAT_WITH_TOPIC, Unreadable, damaged};
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
 
 const FORMAT: &str = "stockstream.format";
@@ -83,7 +83,7 @@ impl Labels {
 pub(super) fn check_version(pairs: &[KeyValue]) -> Result<(), Unreadable> {
     let version = pairs.iter().find(|pair| pair.key == FORMAT).and_then(|pair| pair.value.as_deref()?.parse().ok());
     match version {
-        Some(version) if version > FORMAT_WITH_LOSSES => Err(Unreadable::Newer(version)),
+        Some(version) if version > FORMAT_WITH_TOPIC => Err(Unreadable::Newer(version)),
         Some(_) => Ok(()),
         None => Err(damaged("its footer does not say that stockstream wrote it")),
     }

@@ -29,11 +29,13 @@ use crate::settings::Compression;
 
 use footer::Labels;
 
-/// The version of what we write, but for one kind of commit.
+/// The version of what we write, but for two kinds of commits.
 pub const FORMAT_VERSION: u32 = 1;
-/// That of commits whose checkpoint lists losses, and the highest we read. Programs that know only version 1 would take their files for
+/// That of commits whose checkpoint lists losses. Programs that know only version 1 would take their files for
 /// damaged and withdraw their bars; other lakes stay readable for them. We read losses in files of version 1 as well.
 const FORMAT_WITH_LOSSES: u32 = 2;
+/// That of commits whose checkpoint names the id of its topic, for the same reason; the highest we read.
+const FORMAT_WITH_TOPIC: u32 = 3;
 
 /// More rows than one file of any lake holds; a file that claims more is not read.
 const MAX_ROWS: usize = 20_000_000;
@@ -95,7 +97,10 @@ pub fn encode_commit(
     compression: Compression,
 ) -> Result<Vec<u8>, Unwritable> {
     let mut labels = Labels::new(partition, number);
-    if !commit.checkpoint.lost.is_empty() {
+    let Checkpoint { log, lost, .. } = &commit.checkpoint;
+    if log.topic.is_some() {
+        labels.format = FORMAT_WITH_TOPIC;
+    } else if !lost.is_empty() {
         labels.format = FORMAT_WITH_LOSSES;
     }
     labels.checkpoint = Some(serde_json::to_string(&commit.checkpoint).map_err(|e| Unwritable(e.to_string()))?);

@@ -50,7 +50,7 @@ impl Process {
     }
 
     fn take(&self) -> Owner {
-        self.taker.take(&partition(), bounds(0, self.log_end)).unwrap();
+        self.taker.take(&partition(), &bounds(0, self.log_end)).unwrap();
         let (chain, checkpoint) = self.taker.collect(&partition()).unwrap();
         Owner { lake: self.lake.clone(), chain, checkpoint }
     }
