@@ -16,12 +16,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 
 mod event;
-mod records;
+mod intake;
 mod topic_ids;
 
 use event::text;
 pub(super) use event::{Event, Failure};
-pub(super) use records::{Item, Record};
+pub(super) use intake::{Item, Record};
 pub(super) use topic_ids::topic_ids;
 
 /// A consumer that is a member of a group, and its queues.
@@ -57,14 +57,11 @@ impl<C: ConsumerContext> NativeConsumer<C> {
         }
     }
 
-    /// Gives the records that have come to `sink`, at most `max`, waiting for the first. Returns how many. A panic of the sink loses none but
-    /// the record that it was given.
-    ///
-    /// While it waits, and until the sink has had what it waited for, the time does not count as one without a poll.
-    pub(super) fn take(&self, wait: Duration, max: usize, sink: impl FnMut(Item<'_>)) -> usize {
+    /// Gives all records that have come to `sink`, waiting for the first.
+    pub(super) fn take_all(&self, wait: Duration, sink: impl FnMut(Item<'_>)) {
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: client and queue are alive, and the queue ours alone; only partitions are forwarded to it.
-        unsafe { records::take(self.consumer.client().native_ptr(), self.records, millis, max, sink) }
+        // SAFETY: the queue is alive and ours alone; only partitions are forwarded to it.
+        unsafe { intake::take_all(self.records, millis, sink) }
     }
 
     /// From now on the records of this partition come to the queue of records. librdkafka ends that when it stops to fetch a partition, at a moment

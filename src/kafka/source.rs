@@ -14,6 +14,7 @@ mod continuity;
 mod error;
 mod flow;
 mod group_offsets;
+mod intake;
 mod member;
 mod slot;
 pub use error::{SourceError, TakeRefused};

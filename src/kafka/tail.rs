@@ -67,7 +67,7 @@ pub fn read_tails(
         if left.is_zero() {
             return Err(tail.no_answer(format!("at offset {} of {} after {PATIENCE:?}", tail.next, tail.end)));
         }
-        native.take(left.min(MOMENT), usize::MAX, |item| unread.take(item, sink));
+        native.take_all(left.min(MOMENT), |item| unread.take(item, sink));
         while let Some(event) = native.poll(Duration::ZERO) {
             match event {
                 Event::Failure(Failure { text, is_fatal: true, .. }) => {

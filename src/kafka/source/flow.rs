@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::member::{KafkaSource, on_failure};
+use super::member::KafkaSource;
 use super::slot::Slot;
 use super::{SourceError, SourceEvent};
 use crate::kafka::native::Item;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
-use crate::market::time::EventTime;
 
 /// The other partitions wait for a restart this long.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -57,47 +56,38 @@ impl KafkaSource {
         let ids = self.topic_ids(std::slice::from_ref(partition), deadline);
         let next = self.decide_start(partition, &ids, deadline)?;
         self.seek(partition, next).or_else(|_| self.assign_again(partition, next))?;
-        self.slots.of(partition).into_iter().for_each(|slot| slot.restart(next));
+        self.slots.restart(partition, next);
         if !self.paused {
             self.set_paused(self.slots.all().iter().filter(|slot| slot.partition == *partition), Flow::Resume);
         }
         Ok(())
     }
 
-    /// Gives at most `max` records and what comes between them, waiting for the first. Returns how many things have come.
-    pub(super) fn take(&mut self, max: usize, wait: Duration, sink: &mut dyn FnMut(SourceEvent<'_>)) -> usize {
-        let Self { native, slots, .. } = self;
-        let taken = native.take(wait, max, |item| match item {
+    /// Fills the intake.
+    pub(super) fn take_all(&mut self, wait: Duration) {
+        let (intake, slots) = (&mut self.intake, &mut self.slots);
+        self.native.take_all(wait, |item| match item {
             Item::Record(record) => {
                 let Some(slot) = slots.of_record(record) else { return };
                 let offset = record.offset();
-                if slot.admits(offset, offset + 1) && slot.takes(offset) {
-                    sink(SourceEvent::Record {
-                        partition: &slot.partition,
-                        offset,
-                        timestamp: record.timestamp().map(|millis| EventTime::from_micros(millis.saturating_mul(1000))),
-                        key: record.key(),
-                        payload: record.payload().unwrap_or_default(),
-                    });
+                if slot.admits(offset, offset + 1) {
+                    let payload = record.payload().unwrap_or_default();
+                    intake.add_record(slot.id, offset, record.timestamp(), record.key(), payload);
                 }
             }
-            Item::EndOfPartition(record) => {
-                let Some(slot) = slots.of_record(record) else { return };
-                let end = record.offset();
-                if slot.admits(end, end)
-                    && let Some(event) = slot.ended(NextOffset(end))
-                {
-                    sink(event);
+            Item::EndOfPartition(end) => {
+                let Some(slot) = slots.of_record(end) else { return };
+                if slot.admits(end.offset(), end.offset()) {
+                    intake.add_end(slot.id, end.offset());
                 }
             }
-            Item::Failure(record, failure) => {
-                if slots.of_record(record).is_some() {
-                    on_failure(native, slots, failure, sink);
+            Item::Failure(place, failure) => {
+                if let Some(slot) = slots.of_record(place) {
+                    intake.add_failure(slot.id, failure);
                 }
             }
         });
         self.send_back();
-        taken
     }
 
     /// Where the client has skipped something, it is sent back; until that has succeeded nothing is taken there.

@@ -9,6 +9,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::flow::Flow;
 use super::group_offsets::GroupOffsets;
+use super::intake::{Given, Intake};
 use super::slot::Slots;
 use super::{FoundLog, RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
@@ -18,6 +19,7 @@ use crate::kafka::ends_aside::EndsAside;
 use crate::kafka::native::{Event, Failure, NativeConsumer, topic_ids};
 use crate::kafka::retention::NeededOffsets;
 use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
+use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
 
 /// How long an assignment may wait for the brokers, for all its partitions together.
@@ -40,6 +42,7 @@ pub struct KafkaSource {
     offsets: GroupOffsets,
     pub(super) slots: Slots,
     pub(super) paused: bool,
+    pub(super) intake: Intake,
     forward_due: Instant,
 }
 
@@ -63,6 +66,7 @@ impl KafkaSource {
             offsets: GroupOffsets::default(),
             slots: Slots::default(),
             paused: false,
+            intake: Intake::default(),
             forward_due: Instant::now(),
         })
     }
@@ -146,27 +150,21 @@ impl KafkaSource {
             sink(SourceEvent::Error(SourceError::Fatal(format!("the revocation was refused: {error}"))));
         }
     }
-}
 
-/// Tells of what the client could not do; a partition that cannot be read on is held.
-pub(super) fn on_failure(
-    native: &NativeConsumer<QuietContext>,
-    slots: &mut Slots,
-    failure: Failure,
-    sink: &mut dyn FnMut(SourceEvent<'_>),
-) {
-    native.consumer().context().lost.heard(Some(failure.code));
-    let place = failure.partition.as_ref();
-    let slot = place.and_then(|(topic, number)| slots.find(topic, *number));
-    let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
-    let error = SourceError::classify(failure, next);
-    if let (Some(slot), true) = (slot, error.ends_partition()) {
-        if slot.held {
-            return;
+    fn on_failure(&mut self, failure: Failure, sink: &mut dyn FnMut(SourceEvent<'_>)) {
+        self.native.consumer().context().lost.heard(Some(failure.code));
+        let place = failure.partition.as_ref();
+        let slot = place.and_then(|(topic, number)| self.slots.find(topic, *number));
+        let next = slot.as_ref().map(|slot| (slot.partition.clone(), slot.next));
+        let error = SourceError::classify(failure, next);
+        if let (Some(slot), true) = (slot, error.ends_partition()) {
+            if slot.held {
+                return;
+            }
+            slot.held = true;
         }
-        slot.held = true;
+        sink(SourceEvent::Error(error));
     }
-    sink(SourceEvent::Error(error));
 }
 
 /// Returns whether there will be an answer.
@@ -202,9 +200,8 @@ impl RecordSource for KafkaSource {
             let consumer = self.native.consumer();
             consumer.context().lost.find_again(consumer.client());
         }
-        // Without records only the group can have something to say.
-        let no_records = self.paused || self.slots.all().is_empty();
-        let mut wait = if no_records { timeout } else { Duration::ZERO };
+        // Without partitions only the group can have something to say.
+        let mut wait = if self.slots.all().is_empty() { timeout } else { Duration::ZERO };
         let mut given = 0;
         while given < max {
             let Some(event) = self.native.poll(wait) else { break };
@@ -212,7 +209,7 @@ impl RecordSource for KafkaSource {
             match event {
                 Event::Assign(partitions) => self.on_assign(partitions, sink),
                 Event::Revoke(partitions) => self.on_revoke(&partitions, sink),
-                Event::Failure(failure) => on_failure(&self.native, &mut self.slots, failure, sink),
+                Event::Failure(failure) => self.on_failure(failure, sink),
                 Event::CommitAnswered(answer) => {
                     self.offsets.answered();
                     // A rebalance takes the right to commit away from offsets that are under way.
@@ -228,12 +225,41 @@ impl RecordSource for KafkaSource {
                 Event::Other => {}
             }
         }
-        if self.paused || self.slots.all().is_empty() {
-            return;
+        if self.intake.is_empty() {
+            self.intake.clear();
+            let wait = if given > 0 || self.slots.all().is_empty() { Duration::ZERO } else { timeout };
+            self.take_all(wait);
         }
-        // To wait for more than one would let the time that they take pass for waiting; see `NativeConsumer::take`.
-        if self.take(max - given, Duration::ZERO, sink) == 0 && given == 0 && self.take(1, timeout, sink) > 0 {
-            self.take(max - 1, Duration::ZERO, sink);
+        // During a pause what was taken before it waits.
+        while given < max && !self.paused {
+            let Some(next) = self.intake.pop() else { return };
+            given += 1;
+            match next {
+                Given::Failure { slot, failure } => {
+                    if self.slots.get(slot).is_some() {
+                        self.on_failure(failure, sink);
+                    }
+                }
+                Given::Record { slot, offset, timestamp, key, payload } => {
+                    let Some(slot) = self.slots.get(slot) else { continue };
+                    if !slot.takes(offset) {
+                        continue;
+                    }
+                    sink(SourceEvent::Record {
+                        partition: &slot.partition,
+                        offset,
+                        timestamp: timestamp.map(|millis| EventTime::from_micros(millis.saturating_mul(1000))),
+                        key,
+                        payload,
+                    });
+                }
+                Given::EndOfPartition { slot, offset } => {
+                    let Some(slot) = self.slots.get(slot) else { continue };
+                    if let Some(event) = slot.ended(NextOffset(offset)) {
+                        sink(event);
+                    }
+                }
+            }
         }
     }
 
@@ -251,7 +277,8 @@ impl RecordSource for KafkaSource {
     fn hold(&mut self, partition: &TopicPartition) {
         if let Some(slot) = self.slots.of(partition) {
             slot.held = true;
-            self.set_paused(self.slots.all().iter().filter(|slot| slot.partition == *partition), Flow::Pause);
+            let id = slot.id;
+            self.set_paused(self.slots.all().iter().filter(|slot| slot.id == id), Flow::Pause);
         }
     }
 

@@ -3,12 +3,14 @@
 use rustc_hash::FxHashMap;
 
 use super::continuity::Continuity;
+use super::intake::SlotId;
 use super::{SourceError, SourceEvent};
 use crate::kafka::native::Record;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 
 /// A partition as this member reads it.
 pub(super) struct Slot {
+    pub id: SlotId,
     pub partition: TopicPartition,
     /// The offset to be read next, or a later one if the log has no record there.
     pub next: NextOffset,
@@ -21,7 +23,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Whether the client has skipped nothing before what it gives; see [`Continuity::admits`].
+    /// Whether what the client gives is to be taken; see [`Continuity::admits`].
     pub fn admits(&mut self, offset: i64, behind: i64) -> bool {
         !self.held && self.continuity.admits(offset, behind)
     }
@@ -63,11 +65,14 @@ impl Slot {
 /// All partitions of the assignment.
 #[derive(Default)]
 pub(super) struct Slots {
+    /// By ascending id.
     all: Vec<Slot>,
-    /// Where they are, by topic and number as librdkafka tells them; emptied when the assignment changes.
-    indices: FxHashMap<(usize, i32), usize>,
-    /// Records come in runs of one partition: the one that was asked for last.
-    last: Option<((usize, i32), usize)>,
+    newest: u64,
+    /// By topic and number as librdkafka tells them; emptied when the assignment changes.
+    ids: FxHashMap<(usize, i32), SlotId>,
+    /// Records come in runs of one partition: the one that was asked for last, by either.
+    last_id: Option<((usize, i32), SlotId)>,
+    last_index: usize,
 }
 
 impl Slots {
@@ -76,14 +81,26 @@ impl Slots {
     }
 
     pub fn add(&mut self, partition: TopicPartition, next: NextOffset, held: bool) {
-        self.forget_indices();
-        self.all.push(Slot { partition, next, held, back_from: None, continuity: Continuity::new(next) });
+        self.forget_ids();
+        self.newest += 1;
+        let (id, continuity) = (SlotId(self.newest), Continuity::new(next));
+        self.all.push(Slot { id, partition, next, held, back_from: None, continuity });
     }
 
     pub fn remove(&mut self, topic: &str, number: i32) -> Option<Slot> {
-        self.forget_indices();
+        self.forget_ids();
         let index = self.index(topic, number)?;
         Some(self.all.remove(index))
+    }
+
+    /// Goes on there; what was taken from the client before is left over.
+    pub fn restart(&mut self, partition: &TopicPartition, next: NextOffset) {
+        if let Some(mut slot) = self.remove(&partition.topic, partition.partition) {
+            slot.restart(next);
+            self.newest += 1;
+            slot.id = SlotId(self.newest);
+            self.all.push(slot);
+        }
     }
 
     pub fn find(&mut self, topic: &str, number: i32) -> Option<&mut Slot> {
@@ -95,40 +112,47 @@ impl Slots {
         self.find(&partition.topic, partition.partition)
     }
 
+    pub fn get(&mut self, id: SlotId) -> Option<&mut Slot> {
+        if self.all.get(self.last_index).is_none_or(|slot| slot.id != id) {
+            self.last_index = self.all.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        }
+        self.all.get_mut(self.last_index)
+    }
+
     /// The client may have been paused.
     pub fn doubt(&mut self) {
         self.all.iter_mut().for_each(|slot| slot.continuity.doubt());
     }
 
     pub fn of_record(&mut self, record: Record<'_>) -> Option<&mut Slot> {
-        let place = (record.topic_id(), record.partition());
-        let index = match self.last {
-            Some((last, index)) if last == place => index,
-            _ => self.look_up(place, record)?,
-        };
-        self.all.get_mut(index)
+        let id = self.id_of(record)?;
+        self.get(id)
     }
 
-    fn look_up(&mut self, place: (usize, i32), record: Record<'_>) -> Option<usize> {
-        let index = match self.indices.get(&place) {
-            Some(index) => *index,
+    fn id_of(&mut self, record: Record<'_>) -> Option<SlotId> {
+        let place = (record.topic_id(), record.partition());
+        if let Some((_, id)) = self.last_id.filter(|(last, _)| *last == place) {
+            return Some(id);
+        }
+        let id = match self.ids.get(&place) {
+            Some(id) => *id,
             None => {
-                let index = self.index(record.topic(), record.partition())?;
-                self.indices.insert(place, index);
-                index
+                let id = self.find(record.topic(), record.partition())?.id;
+                self.ids.insert(place, id);
+                id
             }
         };
-        self.last = Some((place, index));
-        Some(index)
+        self.last_id = Some((place, id));
+        Some(id)
     }
 
     fn index(&self, topic: &str, number: i32) -> Option<usize> {
         self.all.iter().position(|slot| slot.partition.partition == number && &*slot.partition.topic == topic)
     }
 
-    fn forget_indices(&mut self) {
-        self.indices.clear();
-        self.last = None;
+    fn forget_ids(&mut self) {
+        self.ids.clear();
+        self.last_id = None;
     }
 }
 
@@ -137,8 +161,8 @@ mod tests {
     use super::*;
 
     fn slot(next: i64) -> Slot {
-        let (partition, next) = (TopicPartition::new("t", 0), NextOffset(next));
-        Slot { partition, next, held: false, back_from: None, continuity: Continuity::new(next) }
+        let (id, partition, next) = (SlotId(1), TopicPartition::new("t", 0), NextOffset(next));
+        Slot { id, partition, next, held: false, back_from: None, continuity: Continuity::new(next) }
     }
 
     /// Which of these records are given.

@@ -1,12 +1,10 @@
-//! Records, as librdkafka's queue of them gives them out: one after the other, lent for the time of a call, and no copies.
+//! Records, as librdkafka's queue of them gives them out: all that have come, at once.
 //!
-//! `rd_kafka_consume_callback_queue` takes the whole queue under one lock, and moves each partition's position behind what it gives. What it
-//! has not given when it is told to yield it puts back. (`rd_kafka_consume_batch_queue` takes a lock for each record, and moves the position
-//! *behind* the record that an end of partition stands for, so that a pause at the end of a log would skip the next record.)
+//! `rd_kafka_consume_callback_queue` takes the whole queue under one lock, and moves each partition's position behind what it gave.
+//! (`rd_kafka_consume_batch_queue` takes a lock for each record, and moves the position *behind* the record that an end of partition
+//! stands for, so that a pause at the end of a log would skip the next record.)
 
-use std::any::Any;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use rdkafka::bindings as sys;
@@ -22,50 +20,21 @@ pub(in crate::kafka) enum Item<'a> {
     Failure(Record<'a>, Failure),
 }
 
-struct Taking<F> {
-    sink: F,
-    client: *mut sys::rd_kafka_t,
-    given: usize,
-    max: usize,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-/// Gives what is in the queue to `sink`, at most `max` items, waiting for the first so long. Returns how many.
-///
-/// A panic of the sink goes on here; the item is given then, and those behind it are still in the queue.
+/// Gives everything in the queue to `sink`, waiting for the first so long.
 ///
 /// # Safety
-/// Client and queue are alive, the queue is the client's, and holds records and errors of partitions and nothing else.
-pub(super) unsafe fn take<F: FnMut(Item<'_>)>(
-    client: *mut sys::rd_kafka_t,
-    queue: NonNull<sys::rd_kafka_queue_t>,
-    millis: i32,
-    max: usize,
-    sink: F,
-) -> usize {
-    if max == 0 {
-        return 0;
-    }
-    let mut taking = Taking { sink, client, given: 0, max, panic: None };
-    let opaque: *mut Taking<F> = &raw mut taking;
-    // SAFETY: the callback is called during this call only, with `opaque`, which is alive and which nobody else uses.
+/// The queue is alive, and holds records and errors of partitions and nothing else.
+pub(super) unsafe fn take_all<F: FnMut(Item<'_>)>(queue: NonNull<sys::rd_kafka_queue_t>, millis: i32, mut sink: F) {
+    let opaque: *mut F = &raw mut sink;
+    // SAFETY: the callback is called during this call only, with `opaque`, which is a live `F` that nobody else uses.
     unsafe { sys::rd_kafka_consume_callback_queue(queue.as_ptr(), millis, Some(give::<F>), opaque.cast()) };
-    if let Some(panic) = taking.panic {
-        resume_unwind(panic);
-    }
-    taking.given
 }
 
-/// A panic cannot pass through C: it waits outside.
-unsafe extern "C" fn give<F: FnMut(Item<'_>)>(message: *mut sys::rd_kafka_message_t, taking: *mut c_void) {
-    // SAFETY: `take` gave the second; librdkafka owns the message and keeps it during this call.
-    let (message, taking) = unsafe { (&*message, &mut *taking.cast::<Taking<F>>()) };
-    taking.given += 1;
-    taking.panic = catch_unwind(AssertUnwindSafe(|| (taking.sink)(item(message)))).err();
-    if taking.given == taking.max || taking.panic.is_some() {
-        // SAFETY: the client is alive. Ends the call that we are in, behind this item.
-        unsafe { sys::rd_kafka_yield(taking.client) };
-    }
+/// A panic of the sink cannot pass through C: it aborts.
+unsafe extern "C" fn give<F: FnMut(Item<'_>)>(message: *mut sys::rd_kafka_message_t, sink: *mut c_void) {
+    // SAFETY: `take_all` gave the sink; librdkafka owns the message and keeps it during this call.
+    let (message, sink) = unsafe { (&*message, &mut *sink.cast::<F>()) };
+    sink(item(message));
 }
 
 fn item(message: &sys::rd_kafka_message_t) -> Item<'_> {
