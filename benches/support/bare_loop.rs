@@ -67,7 +67,7 @@ impl Fetching {
             Self::AsTheProgram => &[
                 ("fetch.queue.backoff.ms", "2"),
                 ("fetch.wait.max.ms", "100"),
-                ("queued.min.messages", "30000"),
+                ("queued.min.messages", "20000"),
                 ("queued.max.messages.kbytes", "8192"),
                 ("fetch.max.bytes", "2097152"),
             ],

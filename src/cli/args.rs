@@ -33,16 +33,37 @@ pub enum Command {
     /// Starts a simulated producer for every stock of the settings (unless `producer.enabled = false`), reads the ticks back from
     /// Kafka, and commits bars and features. Edit a settings file to add, remove or change stocks while it runs. Ctrl-C or SIGTERM
     /// drains and prints a summary; a second one ends at once (the lake is right either way).
+    #[command(after_help = "Examples:
+  stockstream run --for 10m
+  stockstream run --settings mine.toml --lake /data/lake
+  stockstream run --until-end --json                        read what a cluster has, then stop")]
     Run(RunArgs),
     /// Send a file of ticks through Kafka and the whole flow, close all windows, and stop
+    ///
+    /// Timestamps are RFC 3339, `YYYY-MM-DD HH:MM:SS` (UTC) or epochs. Ticks may be out of order by as much as `market.lateness`; what
+    /// comes later is counted as late. Give a file a lake of its own: bars of a simulation and of a file do not belong together.
+    #[command(after_help = "Examples:
+  stockstream replay ticks.csv.gz --lake ./history
+  zcat ticks.csv.gz | grep ,AAPL, | stockstream replay - --lake ./apple
+  stockstream replay ticks.csv --rate 60 --symbols AAPL,MSFT --lake ./history")]
     Replay(ReplayArgs),
     /// Validate the settings, also against the lake if there is one, and print each value and where it comes from
+    #[command(after_help = "Examples:
+  stockstream check --settings mine.toml
+  stockstream check --json | python3 -m json.tool")]
     Check,
     /// Print the newest bars and features of the lake as a table
+    #[command(after_help = "Examples:
+  stockstream show                      the newest row of every stock
+  stockstream show AAPL --last 20")]
     Show(ShowArgs),
     /// Check the whole lake: every bar once, in order, features equal to recomputed ones; exit code 3 if not
     ///
     /// Every finding says what helps. May run while another process writes to the lake, unless it is to repair something.
+    #[command(after_help = "Examples:
+  stockstream verify --lake /data/lake
+  stockstream verify --against-log --settings mine.toml
+  stockstream verify --repair --json")]
     Verify(VerifyArgs),
 }
 

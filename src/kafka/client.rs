@@ -76,7 +76,7 @@ pub fn consumer_config(settings: &KafkaSettings, bootstrap: &str) -> ClientConfi
         // A fetch that waits for records holds up every other question to that broker.
         .set("fetch.wait.max.ms", "100")
         // Both bound the one queue of the consumer, however many partitions it has. As much again is on its way through the source.
-        .set("queued.min.messages", "30000")
+        .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.max.bytes", "2097152");
     apply(&mut config, settings, ClientScope::Consumer);
