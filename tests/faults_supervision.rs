@@ -199,7 +199,8 @@ fn f23_a_slow_window_and_a_writer_that_stalls_leave_memory_bounded_and_the_membe
     let flow = Flow::new(true, "[lake]\ncommit_every = 2000\n");
     let ticks = Ticks::make(&Recipe { seed: 23, lines, step_micros: 200_000, ..Recipe::default() });
     flow.publish(&ticks.lines);
-    let failpoints = format!("window.fold=25%sleep(20);writer.commit=6*off->1*sleep({stall})");
+    // Each of the three partitions has a writer of its own.
+    let failpoints = format!("window.fold=25%sleep(20);writer.commit=6*off->3*sleep({stall})");
     let begun = Instant::now();
     let mut running = flow.program(&["run"]).env("FAILPOINTS", &failpoints).start();
     let most = most_memory(&mut running, &flow, 12);
