@@ -1,8 +1,8 @@
 //! Commits closed bars: collects the answers to a barrier, makes its commits, appends them to the partition's chain.
 //!
-//! There are several, each with an arbiter of its own, for every commit waits for the disk; a partition is always the same one's. A disk that is full is waited for; nothing prepared is lost
-//! meanwhile, and the consumer, whose barrier stays unanswered, stops reading on. After any other failure the partition is dropped
-//! and restarted: what was begun may be half done.
+//! There are several writers, each with an arbiter of its own, for every commit waits for the disk; a partition is always the same one's.
+//! A disk that is full is waited for; nothing prepared is lost meanwhile, and the consumer, whose barrier stays unanswered, stops
+//! reading on. After any other failure the partition is dropped and restarted: what was begun may be half done.
 
 use std::collections::HashMap;
 

@@ -128,14 +128,14 @@ impl RetentionWatch {
             let (started, mut quiet_until) = (Instant::now(), Instant::now());
             let mut still = StandingStill::default();
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let limits = of_settings.map_or_else(BTreeMap::new, |_| limits::of_brokers(&asker, &needed.topics()));
+                let topics = needed.topics();
+                let limits = of_settings.map_or_else(BTreeMap::new, |_| limits::of_brokers(&asker, &topics));
                 let look = |partition: &TopicPartition| {
                     let bounds = bounds::fetch(asker.inner(), &partition.topic, partition.partition, PATIENCE);
                     bounds.map(|bounds| {
                         (bounds, limits.get(&*partition.topic).copied().or(of_settings).unwrap_or_default())
                     })
                 };
-                let topics = needed.topics();
                 match topic_ids(asker.inner(), &topics.iter().map(String::as_str).collect(), PATIENCE) {
                     Ok(ids) => needed.made_anew(&ids).into_iter().for_each(|anew| report(Seen::MadeAnew(anew))),
                     Err(error) => debug!(error, "cannot ask whether the topics are still the same; trying later"),
@@ -172,7 +172,7 @@ fn nearest(
             }
         };
         // As it is now: asking may have taken a while, and a partition may have gone.
-        let Some(Needed { resume, .. }) = needed.lock().get(&partition).cloned() else { continue };
+        let Some(resume) = needed.lock().get(&partition).map(|needed| needed.resume) else { continue };
         let (log_start, log_end) = (NextOffset(log_start), NextOffset(log_end));
         let needed_for = still.observe(&partition, resume, log_end, now);
         let distance = RetentionDistance { log_start, log_end, resume, needed_for, limits };

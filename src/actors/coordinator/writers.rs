@@ -42,7 +42,7 @@ impl Writers {
         hasher.write(partition.topic.as_bytes());
         // Neighbours of one topic are evenly spread.
         let at = hasher.finish().wrapping_add(u64::from(partition.partition.unsigned_abs()));
-        &self.0[usize::try_from(at % COUNT as u64).expect("a remainder of 4")]
+        &self.0[usize::try_from(at % COUNT as u64).expect("a remainder of COUNT is an index")]
     }
 
     /// The same, as the consumer sees it.

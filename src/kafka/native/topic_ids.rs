@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
@@ -25,6 +25,7 @@ pub(in crate::kafka) fn topic_ids<C: ClientContext>(
     let Some(any) = topics.first() else { return Ok(BTreeMap::new()) };
     let names: Result<Vec<_>, _> = topics.iter().map(|topic| CString::new(*topic)).collect();
     let names = names.map_err(|error| error.to_string())?;
+    let deadline = Instant::now() + patience;
     // Every broker knows; left to itself the client would wait for the one that controls the cluster.
     let cluster = client.fetch_metadata(Some(any), patience).map_err(|error| error.to_string())?;
     let broker = match cluster.orig_broker_id() {
@@ -33,7 +34,9 @@ pub(in crate::kafka) fn topic_ids<C: ClientContext>(
         known => known,
     };
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-    let millis = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // Both questions together may take no longer; the client wants a millisecond at least.
+    let left = deadline.saturating_duration_since(Instant::now());
+    let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
     let client = client.native_ptr();
     // SAFETY: client and names are alive during the calls, which copy the names. What is made here is destroyed here, once; an answer that
     // comes later finds a queue that librdkafka keeps alive for it. The event is ours.
@@ -112,6 +115,7 @@ mod tests {
         assert_eq!(ids.len(), 2, "{ids:?}");
         assert_ne!(ids["a"], ids["b"]);
         assert_eq!(ask(&["a", "b"]), ids);
+        assert_eq!(ask(&["a", "missing"]).into_keys().collect::<Vec<_>>(), ["a"]);
         assert_eq!(ask(&[]), BTreeMap::new());
     }
 

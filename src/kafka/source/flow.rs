@@ -1,5 +1,6 @@
-//! Whether the records of each partition flow, and from where: pauses and restarts, which the group does not notice.
+//! Whether the records of each partition flow, and from where: starts, and pauses and restarts, which the group does not notice.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -7,9 +8,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::member::KafkaSource;
 use super::slot::Slot;
-use super::{SourceError, SourceEvent};
-use crate::kafka::native::Item;
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use super::{FoundLog, SourceError, SourceEvent};
+use crate::kafka::bounds;
+use crate::kafka::native::{Item, topic_ids};
+use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
 
 /// The other partitions wait for a restart this long.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -20,7 +22,35 @@ pub(super) enum Flow {
     Resume,
 }
 
+/// By topic, or why nobody told.
+pub(super) type TopicIds = Result<BTreeMap<String, TopicId>, String>;
+
 impl KafkaSource {
+    pub(super) fn decide_start(
+        &self,
+        partition: &TopicPartition,
+        ids: &TopicIds,
+        deadline: Instant,
+    ) -> Result<NextOffset, SourceError> {
+        let ids = ids.as_ref().map_err(|error| SourceError::no_answer(partition, error))?;
+        let bounds = bounds::fetch_until(deadline, self.inquirer.inner(), partition)
+            .map_err(|error| SourceError::no_answer(partition, &error))?;
+        let log = FoundLog { bounds, topic: ids.get(&*partition.topic).cloned() };
+        let start = (self.take)(partition, &log)
+            .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
+        if bounds.hold(start.needed) {
+            self.needed.begin(partition, start.needed, log.topic);
+            Ok(start.wanted.min(start.needed).max(bounds.start))
+        } else {
+            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log: bounds })
+        }
+    }
+
+    pub(super) fn topic_ids(&self, partitions: &[TopicPartition], deadline: Instant) -> TopicIds {
+        let topics = partitions.iter().map(|partition| &*partition.topic).collect();
+        topic_ids(self.inquirer.inner(), &topics, deadline.saturating_duration_since(Instant::now()))
+    }
+
     pub(super) fn set_paused<'s>(&self, slots: impl Iterator<Item = &'s Slot>, flow: Flow) {
         let mut list = TopicPartitionList::new();
         for slot in slots {

@@ -11,14 +11,14 @@ use super::flow::Flow;
 use super::group_offsets::GroupOffsets;
 use super::intake::{Given, Intake};
 use super::slot::Slots;
-use super::{FoundLog, RecordSource, SourceError, SourceEvent, TakePartition};
+use super::{RecordSource, SourceError, SourceEvent, TakePartition};
 use crate::kafka::bounds;
 use crate::kafka::client::{self, ClientError};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::ends_aside::EndsAside;
-use crate::kafka::native::{Event, Failure, NativeConsumer, topic_ids};
+use crate::kafka::native::{Event, Failure, NativeConsumer};
 use crate::kafka::retention::NeededOffsets;
-use crate::market::checkpoint::{NextOffset, TopicId, TopicPartition};
+use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::time::EventTime;
 use crate::settings::KafkaSettings;
 
@@ -29,16 +29,13 @@ pub const ASSIGN_PATIENCE: Duration = Duration::from_secs(30);
 /// partition is assigned again at once, that is some time after it was forwarded.
 const FORWARD_AGAIN: Duration = Duration::from_secs(1);
 
-/// By topic, or why nobody told.
-pub(super) type TopicIds = Result<BTreeMap<String, TopicId>, String>;
-
 /// A member of a consumer group.
 pub struct KafkaSource {
     pub(super) native: EndsAside<NativeConsumer<QuietContext>>,
     /// Asks for the bounds of logs. Not the consumer: its questions wait behind a fetch that waits for records, half a second each.
-    inquirer: AdminClient<QuietContext>,
-    take: TakePartition,
-    needed: NeededOffsets,
+    pub(super) inquirer: AdminClient<QuietContext>,
+    pub(super) take: TakePartition,
+    pub(super) needed: NeededOffsets,
     offsets: GroupOffsets,
     pub(super) slots: Slots,
     pub(super) paused: bool,
@@ -108,31 +105,6 @@ impl KafkaSource {
         let new = &self.slots.all()[first..];
         self.set_paused(new.iter().filter(|slot| self.paused || slot.held), Flow::Pause);
         self.set_paused(new.iter().filter(|slot| !self.paused && !slot.held), Flow::Resume);
-    }
-
-    pub(super) fn decide_start(
-        &self,
-        partition: &TopicPartition,
-        ids: &TopicIds,
-        deadline: Instant,
-    ) -> Result<NextOffset, SourceError> {
-        let ids = ids.as_ref().map_err(|error| SourceError::no_answer(partition, error))?;
-        let bounds = bounds::fetch_until(deadline, self.inquirer.inner(), partition)
-            .map_err(|error| SourceError::no_answer(partition, &error))?;
-        let log = FoundLog { bounds, topic: ids.get(&*partition.topic).cloned() };
-        let start = (self.take)(partition, &log)
-            .map_err(|reason| SourceError::Refused { partition: partition.clone(), reason })?;
-        if bounds.hold(start.needed) {
-            self.needed.begin(partition, start.needed, log.topic);
-            Ok(start.wanted.min(start.needed).max(bounds.start))
-        } else {
-            Err(SourceError::OutsideLog { partition: partition.clone(), wanted: start.needed, log: bounds })
-        }
-    }
-
-    pub(super) fn topic_ids(&self, partitions: &[TopicPartition], deadline: Instant) -> TopicIds {
-        let topics = partitions.iter().map(|partition| &*partition.topic).collect();
-        topic_ids(self.inquirer.inner(), &topics, deadline.saturating_duration_since(Instant::now()))
     }
 
     fn on_revoke(&mut self, partitions: &[TopicPartition], sink: &mut dyn FnMut(SourceEvent<'_>)) {
