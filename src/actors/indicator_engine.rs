@@ -17,6 +17,8 @@ use crate::messages::ownership::{PartitionLost, RestartPartition, RestoreIndicat
 use crate::storage::{FeatureFlow, FeatureProgress, Lake, StorageError};
 use crate::supervision::{RestartReason, guarded};
 
+/// How long the features of a file wait: in a market all partitions commit at the same moment, and bars come before features at the disk.
+const AFTER_BARS: Duration = Duration::from_millis(100);
 /// Wait between two tries when the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -39,6 +41,8 @@ struct Tracked {
     flow: FeatureFlow,
     /// How to begin anew.
     restore: RestoreIndicators,
+    /// The disk has refused, and will be tried again.
+    was_refused: bool,
 }
 
 /// Go on with what is waiting.
@@ -62,6 +66,7 @@ impl IndicatorEngine {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_retriable() => {
                 warn!(%error, "features not possible now, nothing is lost; trying again in {RETRY:?}");
+                tracked.was_refused = true;
                 ctx.notify_later(PublishOn(partition.clone(), tracked.restore.epoch), RETRY);
             }
             Ok(Err(error)) => self.give_up(partition, RestartReason::Storage(error.to_string())),
@@ -70,7 +75,8 @@ impl IndicatorEngine {
     }
 
     fn restore(&self, restore: &RestoreIndicators) -> Result<Tracked, StorageError> {
-        Ok(Tracked { flow: FeatureFlow::restore(&self.lake, &restore.partition)?, restore: restore.clone() })
+        let flow = FeatureFlow::restore(&self.lake, &restore.partition)?;
+        Ok(Tracked { flow, restore: restore.clone(), was_refused: false })
     }
 
     /// What was being computed is made from the lake again when the partition has restarted.
@@ -87,6 +93,7 @@ impl IndicatorEngine {
 impl Tracked {
     /// Publishes what waits and reports how far that came.
     fn publish_all(&mut self, outputs: &EngineOutputs) -> Result<(), StorageError> {
+        self.was_refused = false;
         let computed = |rows: &_| outputs.computed.do_send(FeaturesComputed(Clone::clone(rows)));
         let FeatureProgress { published, saved, rows } = self.flow.publish_all(computed)?;
         let RestoreIndicators { partition, epoch, reply_to } = self.restore.clone();
@@ -151,8 +158,12 @@ impl Handler<BarsCommitted> for IndicatorEngine {
             was_idle
         });
         match computed {
-            Ok(true) => self.publish_on(partition, ctx),
-            Ok(false) => {}
+            Ok(_) if tracked.was_refused => {}
+            Ok(true) => {
+                ctx.notify_later(PublishOn(partition.clone(), committed.epoch), AFTER_BARS);
+            }
+            // It commits again before that: it is catching up, and would wait for its features.
+            Ok(false) => self.publish_on(partition, ctx),
             Err(panic) => self.give_up(partition, panic),
         }
     }

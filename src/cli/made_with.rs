@@ -31,7 +31,7 @@ fn problems(settings: &Settings) -> Vec<(&'static str, String)> {
     if let Ok(Some(rules)) = lake.rules() {
         problems.extend(settings.market.rules.changed_from(&rules).map(|rule| {
             let reason = format!(
-                "is \"{}\", and the lake {} was made with \"{}\": bars of two kinds must not mix; set it back, or use another lake directory",
+                "is \"{}\", and the lake at {} was made with \"{}\": bars of two kinds must not mix; set it back, or use another lake directory",
                 rule.now,
                 dir.display(),
                 rule.before

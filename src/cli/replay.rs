@@ -106,7 +106,7 @@ fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile) -> Result<(
     })?;
     match newest_late {
         Some(newest) if is_all_late => bail!(
-            "no tick of {} could count: the newest is of {newest}, and the lake {} has passed that, so all would be late, and stay in the \
+            "no tick of {} could count: the newest is of {newest}, and the lake at {} has passed that, so all would be late, and stay in the \
              topics of that lake; give the file a lake, topics and a group of its own (--lake, kafka.topic_template or kafka.topic, \
              kafka.dead_letter_topic, kafka.group_id)",
             name.display(),

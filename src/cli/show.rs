@@ -86,11 +86,11 @@ fn only(
     let lake = request.lake.display();
     let stocks: BTreeSet<&str> = known.values().flatten().map(Symbol::as_str).collect();
     if stocks.is_empty() {
-        bail!("the lake {lake} has no stocks yet, so not {symbol} either; start `stockstream run` first");
+        bail!("the lake at {lake} has no stocks yet, so not {symbol} either; start `stockstream run` first");
     }
     let mut some: Vec<&str> = stocks.iter().copied().take(LISTED).collect();
     if stocks.len() > LISTED {
         some.push("...");
     }
-    bail!("the lake {lake} has no stock {symbol}; it has {}: {}", counted(stocks.len(), "stock"), some.join(", "))
+    bail!("the lake at {lake} has no stock {symbol}; it has {}: {}", counted(stocks.len(), "stock"), some.join(", "))
 }

@@ -56,17 +56,17 @@ pub enum StorageError {
     SymbolicLink { path: PathBuf },
     #[error("{path} is no lake: it has neither `bars` nor `state`; give the directory of a lake with --lake")]
     NoLake { path: PathBuf },
-    #[error("the lake {path} is in use by {holder}; stop that process or give another directory with --lake")]
+    #[error("the lake at {path} is in use by {holder}; stop that process or give another directory with --lake")]
     InUse { path: PathBuf, holder: String },
     #[error(
-        "the lake {path} belongs to {what} `{recorded}`, this process has `{given}`; use the settings the lake was made \
+        "the lake at {path} belongs to {what} `{recorded}`, this process has `{given}`; use the settings the lake was made \
          with or give another directory with --lake"
     )]
     OtherIdentity { path: PathBuf, what: &'static str, recorded: String, given: String },
     #[error("{path} is not readable as the lake's identity: {reason}; restore it from a copy, or give another --lake")]
     BadIdentity { path: PathBuf, reason: String },
     #[error(
-        "the lake {path} was moved, removed or replaced while it was in use; put it back where it was, or start again with the right --lake"
+        "the lake at {path} was moved, removed or replaced while it was in use; put it back where it was, or start again with the right --lake"
     )]
     Gone { path: PathBuf },
     #[error("{path} was opened for reading only")]

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::*;
 use crate::actors::testing::{Probe, Trouble, all_done, bar, failing_lake, partition, probe, take};
@@ -123,13 +124,35 @@ async fn every_bars_file_gets_its_features_beside_it() {
 }
 
 #[actix::test]
+async fn the_features_of_one_file_let_the_bars_of_other_partitions_go_first() {
+    let mut setup = Setup::new();
+    let (mut running, _) = setup.restored().await;
+    let told = Instant::now();
+    running.tell(setup.commit(&rows(0)));
+    assert!(running.published.so_far().await.is_empty());
+    assert_eq!(running.published.next().await.rows, 3);
+    assert!(told.elapsed() >= AFTER_BARS);
+}
+
+#[actix::test]
+async fn a_partition_that_catches_up_does_not_wait_for_its_features() {
+    let mut setup = Setup::new();
+    let (mut running, _) = setup.restored().await;
+    let told = Instant::now();
+    (0..2).for_each(|n| running.tell(setup.commit(&rows(n))));
+    assert_eq!(running.published.next().await.rows, 6);
+    assert!(told.elapsed() < AFTER_BARS);
+}
+
+#[actix::test]
 async fn the_state_is_saved_now_and_then_and_when_asked() {
     let mut setup = Setup::new();
     let (mut running, _) = setup.restored().await;
+    let mut saved = Vec::new();
     for n in 0..=64 {
         running.tell(setup.commit(&rows(n)));
+        saved.push(running.published.next().await.saved.0);
     }
-    let saved: Vec<u64> = running.published.so_far().await.iter().map(|published| published.saved.0).collect();
     assert_eq!((saved[0], saved[62], saved[63], saved[64]), (1, 1, 65, 65));
     running.engine.send(SaveIndicators).await.unwrap().unwrap();
     assert_eq!(running.published.next().await.published, CommitNumber(66));
@@ -147,6 +170,7 @@ async fn files_of_another_epoch_or_before_the_restore_are_ignored() {
     assert_eq!(running.published.next().await.rows, 3, "the restore finds it in the chain");
     running.epoch = Epoch(0);
     running.tell(setup.commit(&rows(1)));
+    tokio::time::sleep(AFTER_BARS).await;
     assert!(running.published.so_far().await.is_empty());
     assert_eq!(setup.features().len(), 3);
 }
@@ -159,6 +183,7 @@ async fn a_file_told_twice_counts_once() {
     running.tell((file.clone(), bars.clone()));
     running.tell((file, bars));
     running.tell(setup.commit(&rows(1)));
+    tokio::time::sleep(AFTER_BARS).await;
     all_done().await;
     assert_eq!(setup.features(), expected(2));
 }
@@ -230,6 +255,7 @@ async fn a_lost_partition_is_forgotten_and_one_of_an_older_epoch_is_not() {
     running.published.next().await;
     running.lose(1);
     running.tell(setup.commit(&rows(1)));
+    tokio::time::sleep(AFTER_BARS).await;
     assert!(running.published.so_far().await.is_empty());
     assert_eq!(setup.features().len(), 3);
 }

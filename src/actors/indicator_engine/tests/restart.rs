@@ -46,9 +46,9 @@ async fn after_many_crashes_too() {
     let mut setup = Setup::new();
     for n in 0..FILES {
         if n % 7 == 0 {
-            let (running, _) = setup.restored().await;
+            let (mut running, _) = setup.restored().await;
             running.tell(setup.commit(&rows(n)));
-            all_done().await;
+            running.published.next().await;
         } else {
             setup.commit(&rows(n));
         }
