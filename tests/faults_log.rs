@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use stockstream::market::checkpoint::{Checkpoint, Commit, Fingerprint, LogIdentity, NextOffset, TopicPartition};
 use stockstream::settings::Compression;
-use stockstream::storage::{Dataset, Lake, LakeIdentity, Sharing, StorageError};
+use stockstream::storage::{Dataset, Lake, LakeIdentity, Sharing, StorageError, layout};
+use support::damage::flipped;
 use support::flow::{Flow, PER_STOCK};
 use support::lake::{bars, checkpoints, of};
 use support::program::{Ended, Summary};
@@ -128,6 +129,47 @@ fn f13_a_gap_is_recorded_and_the_lake_is_right_behind_it(#[case] more: i64) {
     assert!(summary.bars >= 1, "{summary:?}");
     assert_eq!(overflowing.checkpoint().gaps, [gap]);
     overflowing.flow.assert_lake_is_right();
+}
+
+/// The newest commit is damaged, and the log has lost the ticks that would give its bars again.
+#[test]
+fn f13_a_damaged_commit_behind_a_gap_is_left_as_it_is_or_recorded_as_lost() {
+    let mut overflowing = Overflowing::read_first();
+    overflowing.publish(500);
+    let summary = overflowing.flow.until_end();
+    assert!(summary.bars > 0, "{summary:?}");
+    let lake_dir = overflowing.flow.lake();
+    let newest = {
+        let lake = Lake::open_read_only(&lake_dir).unwrap();
+        let number = *lake.entries(&aapl()).unwrap().last().unwrap();
+        let commit = lake.read_entry(&aapl(), number).unwrap();
+        assert!(commit.rows.iter().any(|bar| bar.symbol.as_str() == "AAPL"), "{commit:?}");
+        (number, commit)
+    };
+    flipped(&lake_dir.join(layout::entry(&aapl(), newest.0)));
+    overflowing.publish(1_500);
+    let content =
+        |dir: &Path| files(dir).into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
+    let before = content(&lake_dir.join("features"));
+    let bars_before = content(&lake_dir.join("bars"));
+    overflowing
+        .until_end("stop")
+        .refused(1, &["is damaged", "of AAPL", "restore its files from a backup", "begins at"]);
+    assert!(content(&lake_dir.join("features")) == before && content(&lake_dir.join("bars")) == bars_before);
+
+    overflowing.until_end("record").summary();
+    let checkpoint = overflowing.checkpoint();
+    let [lost] = &checkpoint.lost[..] else { panic!("one loss: {:?}", checkpoint.lost) };
+    assert_eq!((lost.last, lost.bars.as_ref().map(|bars| bars.count)), (newest.0, Some(newest.1.rows.len() as u64)));
+    assert_eq!(checkpoint.gaps.len(), 1);
+    // It stays told, also when the chain has gone on beyond it and after a repair.
+    overflowing.publish(300);
+    overflowing.until_end("stop").summary();
+    for arguments in [["verify"].as_slice(), &["verify", "--repair"]] {
+        let found = overflowing.flow.program(arguments).run();
+        assert_eq!(found.code, Some(3), "{found:?}");
+        assert!(found.stdout.contains("lost with that: ") && found.stdout.contains("AAPL"), "{found:?}");
+    }
 }
 
 #[test]

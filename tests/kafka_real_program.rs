@@ -124,12 +124,37 @@ fn a_run_on_a_real_broker_goes_on_after_a_stop_and_after_a_kill() {
 #[test]
 fn a_replay_is_refused_while_others_read_in_its_group() {
     let Some(settings) = kafka() else { return };
-    let dir = with_settings(&(settings + "[producer]\nspeed = 10\n"));
+    let dir = with_settings(&(settings + "[producer]\nenabled = false\n"));
     let mut running = Program::new(dir.path(), &["run", "--settings", "kafka.toml", "--json"]).start();
     running.until_said("partition taken", 4);
     std::fs::write(dir.path().join("ticks.csv"), "2099-05-14 15:30:00,AAPL,1\n").unwrap();
     let refused = Program::new(dir.path(), &["replay", "ticks.csv", "--settings", "kafka.toml"]).run();
-    refused.refused(1, &["has 1 other member,", "kafka.group_id"]);
+    refused.refused(2, &["has 1 other member,", "kafka.group_id"]);
     running.signal(Signal::TERM);
     running.end().summary();
+}
+
+/// What was published stays in the topics, so it cannot go on; but no bar is wrong.
+#[test]
+fn an_interrupted_replay_leaves_whole_bars_and_cannot_be_begun_again() {
+    let Some(settings) = kafka() else { return };
+    let dir = with_settings(&settings);
+    let ticks = Ticks::make(&Recipe { seed: 41, lines: 20_000, spoiled: 0.0, ..Recipe::default() });
+    std::fs::write(dir.path().join("ticks.csv"), ticks.file()).unwrap();
+    let arguments = ["replay", "ticks.csv", "--symbols", SYMBOLS, "--settings", "kafka.toml", "--json"];
+    let arguments = |lake: &'static str| [arguments.as_slice(), &["--lake", lake]].concat();
+    let mut running = Program::new(dir.path(), &[arguments("lake"), vec!["--rate", "3000"]].concat()).start();
+    running.until("it has bars", || count_of(&lake(&dir), STOCKS[0]) > 2);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    let summary = ended.summary();
+    assert!(summary.complete == Some(false) && summary.open > 0, "{summary:?}");
+    assert!(ended.stderr.contains("give it other topics"), "{ended:?}");
+    let embedded =
+        Program::new(dir.path(), &["replay", "ticks.csv", "--symbols", SYMBOLS, "--json", "--lake", "whole"]);
+    embedded.run().summary();
+    let whole = bars(&dir.path().join("whole"));
+    assert!(bars(&lake(&dir)).iter().all(|bar| whole.contains(bar)), "no bar is a part of one");
+    Program::new(dir.path(), &arguments("lake")).run().refused(2, &["in windows that are open", "kafka.group_id"]);
+    Program::new(dir.path(), &arguments("another")).run().refused(2, &["has not read", "kafka.group_id"]);
 }

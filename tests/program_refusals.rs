@@ -203,7 +203,7 @@ fn all_that_is_wrong_with_the_settings_is_said_at_once() {
 #[case(&["run", "--for", "soon"], &["60s, 5m or 1h 30m"])]
 #[case(&["replay"], &["FILE"])]
 #[case(&["replay", "ticks.csv", "--rate", "fast"], &["max, or a number above 0"])]
-#[case(&["replay", "ticks.csv", "--symbols", "AAPL,aapl"], &["--symbols", "`aapl` is not a symbol"])]
+#[case(&["replay", "ticks.csv", "--symbols", "AAPL,aapl,AAPL"], &["--symbols", "`aapl` is not a symbol"])]
 #[case(&["sell"], &["sell"])]
 #[case(&["--for", "1s", "check"], &["belong to `run`"])]
 fn a_wrong_command_line_is_refused(#[case] arguments: &[&str], #[case] says: &[&str]) {

@@ -125,6 +125,25 @@ fn stocks_come_change_go_and_come_back_while_the_others_run_on() {
     prices.for_each(|step| assert!((step - 1.0).abs() < 0.02, "it goes on at its price: {step}"));
 }
 
+/// Event time that went on fast does not have to be waited for when it goes on slowly again, neither by those that went fast nor by one
+/// that comes then.
+#[test]
+fn a_simulation_that_is_made_slower_goes_on_at_once() {
+    let mut program = Reloading::start(FAST, &["AAPL", "IBM"]);
+    program.until_more_bars("IBM", 5);
+    program.save_text(&settings(&program.head.replace("speed = 300.0", "speed = 20000.0"), &["AAPL", "IBM"]));
+    program.until_planned("~AAPL.speed ~IBM.speed", 1);
+    // At the pace of before this is more than ten minutes.
+    program.until_more_bars("AAPL", 3_000);
+    program.save(&["AAPL", "IBM"]);
+    program.until_planned("~AAPL.speed ~IBM.speed", 2);
+    program.until_more_bars("AAPL", 20);
+    program.save(&["AAPL", "IBM", "NVDA"]);
+    program.until_planned("+NVDA", 3);
+    program.until_more_bars("NVDA", 3);
+    program.stop();
+}
+
 #[test]
 fn a_stock_taken_out_and_put_back_at_once_has_one_bar_a_window_and_the_past_is_kept_over_a_restart() {
     // Half a minute of wall clock a window: out and back within one.

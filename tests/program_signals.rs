@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::{Pid, Signal, kill_process};
-use support::lake::bars;
+use support::lake::{bars, count_of};
 use support::program::{Program, Running};
 use tempfile::TempDir;
 
@@ -90,6 +90,28 @@ fn a_second_signal_ends_one_that_nobody_lets_print_its_summary() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(status.and_then(|status| status.code()), Some(130));
+}
+
+#[test]
+fn the_terminal_may_be_closed_and_nohup_is_heeded() {
+    let dir = TempDir::new().unwrap();
+    let pace = "[producer]\nspeed = 300.0\n[market]\nwindow = \"1m\"\nlateness = \"1m\"\n";
+    std::fs::create_dir(dir.path().join("settings")).unwrap();
+    std::fs::write(dir.path().join("settings/local.toml"), pace).unwrap();
+    let mut closed = Program::new(dir.path(), &["--json"]).start();
+    closed.until_said("partition taken", 4);
+    closed.signal(Signal::HUP);
+    let summary = closed.end().summary();
+    assert_eq!((summary.open, summary.dropped()), (0, [0; 4]), "{summary:?}");
+
+    let lake = dir.path().join("lake");
+    let mut kept = Program::without_hangups(dir.path(), &["--json"]).start();
+    kept.until_said("partition taken", 4);
+    kept.signal(Signal::HUP);
+    let wanted = count_of(&lake, "AAPL") + 20;
+    kept.until("it goes on", || count_of(&lake, "AAPL") >= wanted);
+    kept.signal(Signal::INT);
+    assert_eq!(kept.end().summary().open, 0);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::live_feed::LiveFeed;
 use super::replay_producer::{ReplayOutputs, ReplayProducer, ReplayRate};
@@ -31,7 +31,7 @@ use crate::messages::replay::ReplayPublished;
 use crate::messages::stocks::FollowStocks;
 use crate::settings::{KafkaMode, Settings};
 
-pub use ground::{Ground, StartError};
+pub use ground::{Ground, StartError, refuse_other_members};
 use job::Ending;
 pub use job::{Finished, Job, run_job};
 use producers::Producers;
@@ -150,16 +150,20 @@ impl Coordinator {
         }
     }
 
-    /// The same before the job is done. Replayed again from its beginning, a file gives the windows that are open now anew and whole; closed
-    /// now, they would stay half.
+    /// The same before the job is done. The windows of a file that are open now would stay half if they were closed; replayed again from its
+    /// beginning, it gives them anew and whole, unless the log keeps what it has of them.
     fn early_drain(&self) -> DrainStream {
-        match (self.settings.kafka.mode, &self.replay) {
-            (KafkaMode::Embedded, Some(_)) => {
-                info!("windows that are still open get no bar; replay the file again to go on");
-                DrainStream { open_windows: OpenWindows::Keep, ..self.last_drain() }
-            }
-            _ => self.last_drain(),
+        if self.replay.is_none() {
+            return self.last_drain();
         }
+        match self.settings.kafka.mode {
+            KafkaMode::Embedded => info!("windows that are still open get no bar; replay the file again to go on"),
+            KafkaMode::Cluster => warn!(
+                "windows that are still open get no bar, and their ticks stay in the topics: replayed into them again, the file would have \
+                 these ticks twice; give it other topics, another group and another lake"
+            ),
+        }
+        DrainStream { open_windows: OpenWindows::Keep, ..self.last_drain() }
     }
 
     /// Stops in order: producers, then the stream, then the rest.

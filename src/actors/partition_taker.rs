@@ -107,7 +107,7 @@ fn warn_of_lost(partition: &TopicPartition, losses: &[LostCommits], known: &[Los
         match lost.until {
             None => warn!(
                 %partition, %number, %lost,
-                "a commit was unreadable, and the log that it was made from has ended: its bars are lost, and the lake records that"
+                "a commit was unreadable, and the log that it was made from has ended or lost its ticks: its bars are lost, and the lake records that"
             ),
             Some(until) => warn!(
                 %partition, %number, %until, %lost,
@@ -125,6 +125,7 @@ fn start_from(
     found: &FoundLog,
 ) -> Result<Checkpoint, TakeRefused> {
     let log = found.bounds;
+    let within = |checkpoint, aside| within(partition, checkpoint, aside, rules, log);
     let (LogOfRun::Embedded { cluster } | LogOfRun::Cluster { cluster }) = &rules.log;
     let Some(newest) = newest else {
         let genesis = Checkpoint::genesis(rules.bars, cluster);
@@ -133,9 +134,10 @@ fn start_from(
             LogOfRun::Cluster { .. } if aside.is_empty() && log.start > genesis.resume => {
                 Ok(of_topic(found, genesis.over_gap(log.start)))
             }
-            LogOfRun::Cluster { .. } => within(partition, of_topic(found, genesis), rules, log)
-                .map_err(|refused| of_unreadable(partition, refused)),
-            LogOfRun::Embedded { .. } => within(partition, genesis.without(aside), rules, log),
+            LogOfRun::Cluster { .. } => {
+                within(of_topic(found, genesis), aside).map_err(|refused| of_unreadable(partition, refused))
+            }
+            LogOfRun::Embedded { .. } => within(genesis.without(aside), &[]),
         };
     };
     if let Some(ChangedRule { key, before, now }) = rules.bars.changed_from(&newest.rules).next() {
@@ -146,7 +148,7 @@ fn start_from(
     match &rules.log {
         LogOfRun::Embedded { .. } => {
             let newest = if newest.log.cluster == *cluster { newest } else { newest.on_new_log(cluster) };
-            within(partition, newest.without(aside), rules, log)
+            within(newest.without(aside), &[])
         }
         LogOfRun::Cluster { .. } if newest.log.cluster == *cluster => {
             if let (Some(known), Some(now)) = (&newest.log.topic, &found.topic)
@@ -157,7 +159,7 @@ fn start_from(
                     newest.cut
                 )));
             }
-            within(partition, of_topic(found, newest), rules, log)
+            within(of_topic(found, newest), aside)
         }
         LogOfRun::Cluster { .. } => Err(TakeRefused::ForGood(format!(
             "the lake goes on from offset {} of {partition} on cluster {}, but this is cluster {cluster}: connect to that cluster, or use another lake directory",
@@ -172,6 +174,17 @@ fn of_topic(found: &FoundLog, mut checkpoint: Checkpoint) -> Checkpoint {
     checkpoint
 }
 
+/// What to say of unreadable commits whose bars the log was to give again.
+fn of_aside(aside: &[LostCommits]) -> String {
+    let damaged = |lost: &LostCommits| {
+        format!(
+            "commit {} is damaged, and the log cannot give all of it again ({lost}): restore its files from a backup; without it ",
+            lost.last
+        )
+    };
+    aside.iter().map(damaged).collect()
+}
+
 /// Why a partition is refused that is to be read from the beginning because no commit of it can be read.
 fn of_unreadable(partition: &TopicPartition, refused: TakeRefused) -> TakeRefused {
     match refused {
@@ -182,10 +195,12 @@ fn of_unreadable(partition: &TopicPartition, refused: TakeRefused) -> TakeRefuse
     }
 }
 
-/// Holds the checkpoint against what the log still has.
+/// Holds the checkpoint against what the log still has. `aside`: the commits after it that were unreadable, which a cluster's log gives again
+/// where it has all that is needed.
 fn within(
     partition: &TopicPartition,
     checkpoint: Checkpoint,
+    aside: &[LostCommits],
     rules: &TakeRules,
     log: LogBounds,
 ) -> Result<Checkpoint, TakeRefused> {
@@ -198,12 +213,17 @@ fn within(
     }
     match rules.on_gap {
         _ if resume >= log.start => Ok(checkpoint),
-        OnGap::Record => Ok(checkpoint.over_gap(log.start)),
+        OnGap::Record => {
+            let lost: Vec<_> = aside.iter().map(|lost| LostCommits { until: None, ..lost.clone() }).collect();
+            Ok(checkpoint.without(&lost).over_gap(log.start))
+        }
         OnGap::Stop => Err(TakeRefused::ForGood(format!(
-            "the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} that the lake still needed, {} of them never read; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
+            "{}the lake goes on from offset {resume} of {partition}, but its log begins at {}: the broker has deleted {} that the lake still needed, {} of them {}; restore the topic, or go on without them by kafka.on_gap = \"record\" (the loss is written into the lake; bars after {} may lack ticks), or use another lake directory; and raise the topic's retention (kafka.retention and kafka.retention_bytes set it for topics that we create) beyond the longest stop of this program",
+            of_aside(aside),
             log.start,
             counted(log.start.0 - resume.0, "record"),
             (log.start.0 - cut.0).max(0),
+            if aside.is_empty() { "never read" } else { "in no commit that is left" },
             checkpoint.watermark,
         ))),
     }

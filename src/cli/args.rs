@@ -31,8 +31,8 @@ pub enum Command {
     /// Produce, consume and commit until stopped (the default)
     ///
     /// Starts a simulated producer for every stock of the settings (unless `producer.enabled = false`), reads the ticks back from
-    /// Kafka, and commits bars and features. Edit a settings file to add, remove or change stocks while it runs. Ctrl-C or SIGTERM
-    /// drains and prints a summary; a second one ends at once (the lake is right either way).
+    /// Kafka, and commits bars and features. Edit a settings file to add, remove or change stocks while it runs. Ctrl-C, SIGTERM or a
+    /// closed terminal drains and prints a summary; a second one ends at once (the lake is right either way).
     #[command(after_help = "Examples:
   stockstream run --for 10m
   stockstream run --settings mine.toml --lake /data/lake
@@ -107,7 +107,7 @@ pub struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ReplayArgs {
-    /// Lines of `timestamp,symbol,price[,volume]`; may be gzipped; `-` is stdin
+    /// Lines of `timestamp,symbol,price[,volume]`; may be gzipped; `-` is stdin, read to its end before anything is published
     pub file: PathBuf,
     /// `max`, or how many times real time by event time
     #[arg(long, default_value = "max", value_name = "max|N", value_parser = rate)]

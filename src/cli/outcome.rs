@@ -47,8 +47,9 @@ impl From<anyhow::Error> for Outcome {
             Some(StartError::Lake(of_lake)) => Some(of_lake),
             _ => error.downcast_ref::<StorageError>(),
         };
+        let group_in_use = matches!(error.downcast_ref::<StartError>(), Some(StartError::GroupInUse { .. }));
         let message = told(&error);
-        if error.is::<WrongInput>() || of_lake.is_some_and(StorageError::is_wrong_place) {
+        if error.is::<WrongInput>() || group_in_use || of_lake.is_some_and(StorageError::is_wrong_place) {
             Self::Usage(message)
         } else {
             Self::Failed(message)

@@ -1,10 +1,10 @@
 //! `stockstream replay FILE`: a file of ticks through Kafka and the whole flow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tracing::info;
 
 use super::args::{Common, ReplayArgs};
@@ -13,15 +13,19 @@ use super::outcome::{Outcome, WrongInput};
 use super::run::{End, Prepared, conclude, prepare, supervise};
 use super::settings_for_lake;
 use super::ticks_file::TicksFile;
-use crate::actors::coordinator::Job;
+use crate::actors::coordinator::{Job, refuse_other_members};
 use crate::actors::replay_producer::ReplayRate;
 use crate::kafka::route::partition_of;
-use crate::market::checkpoint::TopicPartition;
+use crate::kafka::tail::bounds_of;
+use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::watermark::Watermark;
 use crate::settings::{KafkaMode, Settings, StockSettings};
 use crate::storage::Lake;
+use crate::words::counted;
 
+/// What gives a file on a cluster everything of its own.
+const OF_ITS_OWN: &str = "--lake, kafka.topic_template or kafka.topic, kafka.dead_letter_topic, kafka.group_id";
 /// Instead of a list of symbols: those of the settings.
 const OF_SETTINGS: &str = "settings";
 
@@ -62,8 +66,10 @@ fn chosen(args: &ReplayArgs) -> Result<Chosen, String> {
         [] => Ok(Chosen::OfFile),
         [one] if one == OF_SETTINGS => Ok(Chosen::OfSettings),
         names => {
-            let symbols: Result<Vec<Symbol>, _> = names.iter().map(|name| Symbol::new(name)).collect();
-            symbols.map(Chosen::These).map_err(|error| format!("--symbols: {error}"))
+            let symbols: Result<BTreeSet<Symbol>, _> = names.iter().map(|name| Symbol::new(name)).collect();
+            symbols
+                .map(|symbols| Chosen::These(symbols.into_iter().collect()))
+                .map_err(|error| format!("--symbols: {error}"))
         }
     }
 }
@@ -107,13 +113,34 @@ fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile) -> Result<(
     match newest_late {
         Some(newest) if is_all_late => bail!(
             "no tick of {} could count: the newest is of {newest}, and the lake at {} has passed that, so all would be late, and stay in the \
-             topics of that lake; give the file a lake, topics and a group of its own (--lake, kafka.topic_template or kafka.topic, \
-             kafka.dead_letter_topic, kafka.group_id)",
+             topics of that lake; give the file a lake, topics and a group of its own ({OF_ITS_OWN})",
             name.display(),
             settings.lake.dir.display()
         ),
         _ => Ok(()),
     }
+}
+
+/// What is in the topics and in no bar yet would be closed with the file, or, of a replay that was interrupted, be there twice.
+fn refuse_unfinished(settings: &Settings) -> Result<()> {
+    let kafka = &settings.kafka;
+    let lake = Lake::open_read_only(&settings.lake.dir).ok();
+    let partitions = settings.symbols().map(|symbol| partition_of(kafka, &symbol)).collect();
+    for (partition, log) in bounds_of(kafka, &kafka.bootstrap_servers, &partitions)? {
+        let newest = lake.as_ref().and_then(|lake| lake.newest_checkpoint(&partition).ok().flatten());
+        let (cut, open) = newest.map_or((NextOffset(0), 0), |newest| (newest.cut, newest.open_ticks));
+        let unread = log.end.0 - cut.max(log.start).0;
+        if unread > 0 || open > 0 {
+            bail!(WrongInput(anyhow!(
+                "{partition} has {} that the lake {} has not read and {} in windows that are open there, of an interrupted replay perhaps, which \
+                 cannot go on: this file would mix with them, or be there twice; give it a lake, topics and a group of its own ({OF_ITS_OWN})",
+                counted(unread.max(0), "record"),
+                settings.lake.dir.display(),
+                counted(open, "tick"),
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// How far the lake is with each stock. What of it cannot be read is for the start to say.
@@ -138,12 +165,11 @@ fn prepare_replay(mut settings: Settings, name: &Path, chosen: Chosen, rate: Rep
     let file = stocks_and_file(name, &mut settings, chosen).map_err(WrongInput)?;
     if settings.kafka.mode == KafkaMode::Cluster {
         refuse_passed(&settings, name, &file).map_err(WrongInput)?;
+        refuse_unfinished(&settings)?;
+        refuse_other_members(&settings)?;
     }
     let lines = file.lines()?;
     let ground = prepare(&settings).context("cannot begin")?;
-    if settings.kafka.mode == KafkaMode::Cluster {
-        ground.refuse_other_members(&settings)?;
-    }
     Ok(Prepared { settings, ground, job: Job::Replay { lines, rate } })
 }
 

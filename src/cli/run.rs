@@ -166,10 +166,15 @@ pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome 
         Err(error) => return error.into(),
     };
     let Finished { summary, replayed, failure } = finished;
-    if replayed.is_some() && summary.in_bars == 0 && summary.late > 0 {
-        eprintln!(
-            "note: no tick counted, for the lake has passed the time of the file; give it a lake of its own (--lake)"
-        );
+    if replayed.as_ref().is_some_and(|file| file.complete && file.published > 0) && summary.in_bars == 0 {
+        let why = [
+            (summary.late, "the lake has passed the time of the file: give it a lake of its own (--lake)"),
+            (summary.future, "the file is of a time to come"),
+            (summary.unknown, "none of its stocks was asked for: look at --symbols"),
+            (u64::MAX, "none is well-formed"),
+        ];
+        let (_, why) = why[why.iter().position(|(ticks, _)| *ticks > 0).unwrap_or(0)];
+        eprintln!("note: no tick counted; {why}");
     }
     let outcome = failure.map_or(Outcome::Done, Outcome::Failed);
     if common.json {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks for an end in order, the second ends the process at once.
+//! Ctrl-C, SIGTERM and the closing of the terminal (SIGHUP): the first asks for an end in order, the second ends the process at once.
 //!
 //! They are heard on a thread of their own, from [`listen`] to the end of the process: before a job has begun, while it is busy, and
 //! while its summary waits for a reader. Once somebody listens the system does nothing by itself any more, so nobody may stop
@@ -40,7 +40,9 @@ fn start(first: oneshot::Sender<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = {
         let _entered = runtime.enter();
-        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? }
+        // Whoever starts it with `nohup` wants it to outlive the terminal.
+        let hangup = if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
+        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup }
     };
     thread::Builder::new().name(String::from("signals")).spawn(move || hear(&runtime, signals, first))?;
     Ok(())
@@ -57,9 +59,18 @@ fn hear(runtime: &Runtime, mut signals: Signals, first: oneshot::Sender<()>) {
     std::process::exit(INTERRUPTED);
 }
 
+/// Whether the process was started with this signal ignored, as Linux tells.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
+}
+
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// `None`: to be ignored.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -67,6 +78,14 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            Some(_) = of(self.hangup.as_mut()) => {}
         }
+    }
+}
+
+async fn of(signal: Option<&mut Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
     }
 }

@@ -20,6 +20,13 @@ const BUFFER: usize = 1 << 20;
 /// More different stocks than this in one file are rather a mistake.
 const MOST_STOCKS: usize = 20_000;
 
+/// What was seen of a file besides its ticks.
+pub struct Looked {
+    /// How many were read.
+    pub lines: u64,
+    pub first_malformed: Option<String>,
+}
+
 /// A file that can be read several times.
 pub struct TicksFile {
     name: PathBuf,
@@ -70,11 +77,14 @@ impl TicksFile {
     /// When it cannot be read, or holds no tick at all.
     pub fn symbols(&self) -> Result<Vec<Symbol>> {
         let mut symbols = BTreeSet::new();
-        let number = self.each_tick(|tick| {
-            if !symbols.contains(tick.symbol)
-                && let Ok(symbol) = Symbol::new(tick.symbol)
-            {
-                symbols.insert(symbol);
+        let mut first_other = None;
+        let Looked { lines, first_malformed } = self.each_tick(|tick| {
+            if !symbols.contains(tick.symbol) {
+                match Symbol::new(tick.symbol) {
+                    Ok(symbol) => drop(symbols.insert(symbol)),
+                    Err(error) if first_other.is_none() => first_other = Some(error.to_string()),
+                    Err(_) => {}
+                }
             }
             if symbols.len() > MOST_STOCKS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -82,35 +92,39 @@ impl TicksFile {
             bail!("{} holds more than {MOST_STOCKS} stocks; choose some with --symbols", self.name.display());
         }
         if symbols.is_empty() {
+            let reason = first_other.or(first_malformed).map_or_else(String::new, |reason| format!("{reason}; "));
             bail!(
-                "no tick in {} ({}): each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
+                "no tick of a stock in {} ({}): {reason}each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
                 self.name.display(),
-                counted(number, "line")
+                counted(lines, "line")
             );
         }
         Ok(symbols.into_iter().collect())
     }
 
-    /// Shows all well-formed ticks from the beginning, until it is enough. Returns how many lines were read.
+    /// Shows all well-formed ticks from the beginning, until it is enough.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn each_tick(&self, mut see: impl FnMut(&WireTick<'_>) -> ControlFlow<()>) -> Result<u64> {
+    pub fn each_tick(&self, mut see: impl FnMut(&WireTick<'_>) -> ControlFlow<()>) -> Result<Looked> {
         let mut lines = self.lines()?;
         let mut line = Vec::new();
-        let mut number = 0;
+        let (mut number, mut first_malformed) = (0, None);
         while read_bounded_line(&mut lines, &mut line)
             .with_context(|| format!("cannot read {} after line {number}", self.name.display()))?
         {
             number += 1;
-            if let LineContent::Payload(payload) = codec::file_line(&line, number).content
-                && let Ok(tick) = codec::decode(payload)
-                && see(&tick).is_break()
-            {
-                break;
+            let LineContent::Payload(payload) = codec::file_line(&line, number).content else { continue };
+            match codec::decode(payload) {
+                Ok(tick) if see(&tick).is_break() => break,
+                Ok(_) => {}
+                Err(reason) if first_malformed.is_none() => {
+                    first_malformed = Some(format!("line {number} is malformed: {reason}"));
+                }
+                Err(_) => {}
             }
         }
-        Ok(number)
+        Ok(Looked { lines: number, first_malformed })
     }
 }
 
@@ -146,8 +160,11 @@ mod tests {
 
     #[test]
     fn a_file_without_ticks_says_what_a_line_must_look_like() {
-        let (_kept, ticks) = file(b"a;b;c\n");
-        assert!(ticks.symbols().unwrap_err().to_string().contains("timestamp,symbol,price[,volume]"));
+        let why = |bytes| file(bytes).1.symbols().unwrap_err().to_string();
+        assert!(why(b"a;b;c\n").contains("line 1 is malformed: not `timestamp,symbol,price[,volume]`"));
+        assert!(why(b"2025-05-14 15:30:00,AAPL,x\n").contains("line 1 is malformed: the price"));
+        assert!(why(b"2025-05-14 15:30:00,aapl,1\n").contains("`aapl`"));
+        assert!(why(b"").contains("each line must be `timestamp,symbol,price[,volume]`"));
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn examine(
     // Chains first: what they hold now is published before the walk comes to it.
     let check = ChainCheck { lake, root, findings: &mut findings, repairs: repairs.as_deref_mut() };
     let chains = check.all()?;
-    identity::check(lake, root, &chains, &mut findings);
+    identity::check(lake, root, &chains, &mut findings)?;
     let dates = listing::dates(root, &mut findings)?;
     progress.set_position(0);
     progress.set_length(dates.len() as u64);

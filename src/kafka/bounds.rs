@@ -42,7 +42,8 @@ pub(super) fn fetch_until(
     ask_until(deadline, client, partition, |_| false)
 }
 
-/// The same for one that there may not be: then `None`, at once.
+/// The same for one that there may not be: then `None`, once the topic's own description says so. The client alone says that it does not know
+/// a partition also where it has only not been told yet.
 ///
 /// # Errors
 /// The last one.
@@ -51,10 +52,23 @@ pub(super) fn fetch_if_there(
     client: &Client<QuietContext>,
     partition: &TopicPartition,
 ) -> KafkaResult<Option<LogBounds>> {
-    match ask_until(deadline, client, partition, is_missing) {
-        Err(error) if is_missing(&error) => Ok(None),
+    let is_final = |error: &KafkaError| is_missing(error) && is_described(deadline, client, partition) == Ok(false);
+    match ask_until(deadline, client, partition, is_final) {
+        Err(error) if is_final(&error) => Ok(None),
         bounds => bounds.map(Some),
     }
+}
+
+/// Whether the brokers describe the topic with this partition.
+fn is_described(
+    deadline: Instant,
+    client: &Client<QuietContext>,
+    TopicPartition { topic, partition }: &TopicPartition,
+) -> KafkaResult<bool> {
+    let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, TRY);
+    let described = client.fetch_metadata(Some(topic), left)?;
+    let mut partitions = described.topics().iter().flat_map(|topic| topic.partitions());
+    Ok(partitions.any(|described| described.id() == *partition))
 }
 
 fn ask_until(

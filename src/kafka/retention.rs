@@ -29,6 +29,10 @@ use crate::settings::KafkaSettings;
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two warnings: nobody needs to be told more often of what takes hours.
 const WARN_AGAIN: Duration = Duration::from_secs(300);
+/// What helps when a log has little left; on the embedded broker nobody can set what is kept.
+const RAISE: &str =
+    "raise the topic's retention (retention.ms, retention.bytes), or find out why commits do not keep up";
+const EMBEDDED: &str = "the embedded broker keeps 5 MiB or 100,000 batches, and if the partition had to restart now, windows that are open would be cut";
 /// How long the broker may take to tell the bounds of one log.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -127,6 +131,7 @@ impl RetentionWatch {
         let watch = move || {
             let (started, mut quiet_until) = (Instant::now(), Instant::now());
             let mut still = StandingStill::default();
+            let remedy = if of_settings.is_some() { RAISE } else { EMBEDDED };
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 let topics = needed.topics();
                 let limits = of_settings.map_or_else(BTreeMap::new, |_| limits::of_brokers(&asker, &topics));
@@ -141,7 +146,7 @@ impl RetentionWatch {
                     Err(error) => debug!(error, "cannot ask whether the topics are still the same; trying later"),
                 }
                 let Some(nearest) = nearest(&needed, &mut still, started.elapsed(), look) else { continue };
-                say(&nearest, &mut quiet_until);
+                say(&nearest, &mut quiet_until, remedy);
                 report(Seen::Nearest(nearest));
             }
         };
@@ -184,7 +189,7 @@ fn nearest(
     nearest.map(|nearest| NearestLoss { near, ..nearest })
 }
 
-fn say(nearest: &NearestLoss, quiet_until: &mut Instant) {
+fn say(nearest: &NearestLoss, quiet_until: &mut Instant, remedy: &str) {
     let NearestLoss { partition, distance, near } = nearest;
     let (offsets_left, percent) = (distance.offsets_left(), distance.share_left() * 100.0);
     debug!(%partition, offsets_left, percent, "distance of the resume offset from the start of the log, nearest partition");
@@ -195,7 +200,7 @@ fn say(nearest: &NearestLoss, quiet_until: &mut Instant) {
     warn!(
         %partition, resume = %distance.resume, log_start = %distance.log_start, log_end = %distance.log_end, offsets_left,
         needed_for = ?distance.needed_for, partitions_near = near,
-        "the broker may soon delete ticks that the lake still needs: {percent:.0} % of what it keeps is left; raise the topic's retention (retention.ms, retention.bytes; the embedded broker keeps 5 MiB or 100,000 batches), or find out why commits do not keep up"
+        "the broker may soon delete ticks that the lake still needs: {percent:.0} % of what it keeps is left; {remedy}"
     );
 }
 

@@ -1,10 +1,10 @@
 //! The newest records of partitions: where producers that start again go on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::bounds::of_many::{Untold, fetch_those_there};
@@ -80,6 +80,22 @@ pub fn read_tails(
         }
     }
     Ok(())
+}
+
+/// Where the logs of these partitions begin and end; missing ones are left out. Blocks, up to ten seconds.
+///
+/// # Errors
+/// When no broker answers in time.
+pub fn bounds_of(
+    settings: &KafkaSettings,
+    bootstrap: &str,
+    partitions: &BTreeSet<TopicPartition>,
+) -> Result<BTreeMap<TopicPartition, LogBounds>, TailError> {
+    let config = client::consumer_config(settings, bootstrap);
+    let asking: BaseConsumer<QuietContext> = client::create(&config, QuietContext::default())?;
+    let asking = EndsAside::new(asking);
+    fetch_those_there(Instant::now() + PATIENCE, &asking, partitions)
+        .map_err(|Untold { partition, reason }| TailError::NoAnswer { partition, reason })
 }
 
 /// Partitions whose ends have not been reached yet, by topic and number. Empty ones never are in it: a fetch that holds them too would

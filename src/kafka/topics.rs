@@ -27,6 +27,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long new topics may take until every partition has a leader.
 const READY: Duration = Duration::from_secs(15);
 
+/// When what is not ready yet is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Into how many segments what is kept of a topic is cut, and how short and small or large they may be.
 const SEGMENTS: u32 = 8;
 const SHORTEST_SEGMENT: Duration = Duration::from_secs(60);
@@ -51,7 +54,7 @@ pub enum TopicsError {
         counted(*found, "partition")
     )]
     OtherPartitionCount { topic: String, wanted: i32, found: i32 },
-    #[error("cannot create the topic `{topic}` ({reason}): create it with {}, or allow it", counted(*partitions, "partition"))]
+    #[error("cannot create the topic `{topic}` ({reason}): if that is no time-out, which passes, create it with {}, or allow it", counted(*partitions, "partition"))]
     NotCreated { topic: String, partitions: i32, reason: String },
     #[error("the topic `{topic}` has no leader after {READY:?}: try again, or look at the brokers")]
     NoLeader { topic: String },
@@ -127,12 +130,21 @@ impl<'a> Topics<'a> {
     /// # Errors
     /// When no broker answers in time, or this user may not ask.
     pub fn group_members(&self) -> Result<usize, TopicsError> {
-        let groups = self.admin()?.inner().fetch_group_list(Some(&self.settings.group_id), ANSWER);
-        let groups = groups.map_err(|error| match error.rdkafka_error_code() {
-            Some(code) if is_forbidden(code) => self.group_forbidden(code),
-            _ => self.unreachable(error.to_string()),
-        })?;
-        Ok(groups.groups().iter().map(|group| group.members().len()).sum())
+        let admin = self.admin()?;
+        let deadline = Instant::now() + READY;
+        loop {
+            match admin.inner().fetch_group_list(Some(&self.settings.group_id), ANSWER) {
+                Ok(groups) => return Ok(groups.groups().iter().map(|group| group.members().len()).sum()),
+                Err(error) => match error.rdkafka_error_code() {
+                    Some(code) if is_forbidden(code) => return Err(self.group_forbidden(code)),
+                    // A broker that has just started.
+                    Some(RDKafkaErrorCode::CoordinatorLoadInProgress) if Instant::now() < deadline => {
+                        thread::sleep(LOOK_AGAIN)
+                    }
+                    _ => return Err(self.unreachable(error.to_string())),
+                },
+            }
+        }
     }
 
     fn admin(&self) -> Result<AdminClient<QuietContext>, TopicsError> {
@@ -216,7 +228,7 @@ impl<'a> Topics<'a> {
             let found = self.find(admin)?;
             match wanted.iter().find(|topic| !found.contains_key(&topic.name)) {
                 None => return Ok(found),
-                Some(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+                Some(_) if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
                 Some(topic) => return Err(TopicsError::NoLeader { topic: topic.name.clone() }),
             }
         }

@@ -12,7 +12,8 @@ const GAPS_KEPT: usize = 100;
 ///
 /// Reading was to go on at `from`; the log begins at `to`, above it. The records from `from` up to `to` are gone, of two kinds:
 ///
-/// - at or above `cut`: never read, in no counter, and nobody can say what they were;
+/// - at or above `cut`: never read, in no counter, and nobody can say what they were (or read, and in commits that became unreadable:
+///   [`LostCommits`](super::lost_commits::LostCommits) tells of these);
 /// - below `cut`: read and counted. Of these the ticks of windows that were open are missed: they leave the counter `read`
 ///   ([`open_ticks_lost`](Self::open_ticks_lost)), so that what was read still equals what it became.
 ///

@@ -1,5 +1,5 @@
-//! Commits whose entry had become unreadable: lost for good when the log that would give their bars again has ended, pending while
-//! it has not.
+//! Commits whose entry had become unreadable: lost for good when the log that would give their bars again has ended or lost their ticks,
+//! pending while it has not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,8 +17,8 @@ const LOSSES_KEPT: usize = 100;
 /// How many stocks of a loss are named.
 const NAMED: usize = 5;
 
-/// Commits whose entries were put aside as unreadable when the partition was taken, on the embedded broker: its log ends with its
-/// process. Every later checkpoint lists them until their bars are made again, or a lake without these would look whole.
+/// Commits whose entries were put aside as unreadable when the partition was taken: on the embedded broker, whose log ends with its
+/// process, and on a cluster that has deleted records which would have given them again ([`LogGap`](super::log_gap::LogGap)). Every later checkpoint lists them until their bars are made again, or a lake without these would look whole.
 ///
 /// The windows may have other bars since: where the log has ended, reading goes on behind the commit before, so ticks that come
 /// anew are not late.

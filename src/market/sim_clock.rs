@@ -40,9 +40,16 @@ impl SimClock {
         Self { begin: at, speed, anchor_elapsed: Duration::ZERO, anchor_event: at, latest: at }
     }
 
-    /// A clock that leaves this one at its latest answer, `elapsed` after the start, and goes on at another speed.
-    pub fn with_speed(self, elapsed: Duration, speed: f64) -> Self {
-        Self { speed, anchor_elapsed: elapsed, anchor_event: self.latest, ..self }
+    /// A clock that leaves this one at its latest answer, `elapsed` after the start, and goes on at another speed; from `reached` if it
+    /// has been faster than this one.
+    pub fn with_speed(self, elapsed: Duration, reached: EventTime, speed: f64) -> Self {
+        let latest = self.latest.max(reached);
+        Self { speed, anchor_elapsed: elapsed, anchor_event: latest, latest, ..self }
+    }
+
+    /// The last answer.
+    pub fn latest(&self) -> EventTime {
+        self.latest
     }
 
     /// The event time at which the simulation of this process begins: the first tick of a stock without a past.

@@ -68,7 +68,8 @@ struct Settled {
 impl Lake {
     /// Takes the partition from whoever had it. `start_from` is given the newest checkpoint (`None`: no commit yet), and the commits
     /// after it that were unreadable and put aside: these are lost unless the log gives them again. It decides the checkpoint to go on
-    /// from, or refuses; it may be asked again when another taker was faster.
+    /// from, or refuses, and then nothing was put aside or withdrawn; it may be asked again, when something was mended or another taker was
+    /// faster.
     ///
     /// # Errors
     /// What `start_from` refuses with; when the chain cannot be read or written; when it is damaged beyond what
@@ -85,7 +86,8 @@ impl Lake {
         self.store().sweep(&layout::chain_dir(partition))?;
         let mut withdrawn = Withdrawn::new();
         for _ in 0..ROUNDS {
-            let Some(Settled { top, newest, aside }) = self.settle_newest(partition, &mut withdrawn)? else { continue };
+            let settled = self.settle_newest(partition, &mut withdrawn, &mut start_from)?;
+            let Some(Settled { top, newest, aside }) = settled else { continue };
             self.forget_indicators_beyond(partition, top)?;
             let checkpoint = start_from(newest, &aside)?;
             let fence = CommitNumber(top.0 + 1);
@@ -104,13 +106,14 @@ impl Lake {
     }
 
     /// Reads the newest entry and makes it durable and public; `None` when something changed meanwhile and all is to be read again.
-    fn settle_newest(
+    fn settle_newest<E: From<StorageError>>(
         &self,
         partition: &TopicPartition,
         withdrawn: &mut Withdrawn,
-    ) -> Result<Option<Settled>, StorageError> {
+        start_from: &mut impl FnMut(Option<Checkpoint>, &[LostCommits]) -> Result<Checkpoint, E>,
+    ) -> Result<Option<Settled>, E> {
         let names = self.entry_names(partition)?;
-        let Some(newest) = self.newest_or_mend(partition, &names, withdrawn)? else { return Ok(None) };
+        let Some(newest) = self.newest_or_mend(partition, &names, withdrawn, start_from)? else { return Ok(None) };
         self.settle_chain(partition)?;
         if let Some((number, commit)) = &newest
             && self.publish_entry(partition, *number, commit)? == Publish::Superseded

@@ -42,10 +42,10 @@ impl fmt::Display for Action {
 /// Why the lake could not be read or written. Each names the path and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    #[error("cannot {action} {path}: {source}{}", remedy(*action, source))]
     Io { action: Action, path: PathBuf, source: io::Error },
     /// The same of opening a lake, where the cause is the place that was given.
-    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    #[error("cannot {action} {path}: {source}{}", remedy(*action, source))]
     UnusablePlace { action: Action, path: PathBuf, source: io::Error },
     #[error("{path} is not a directory; give another one with --lake")]
     NotADirectory { path: PathBuf },
@@ -54,6 +54,10 @@ pub enum StorageError {
          and may be anybody's; put the directory itself there, or the whole lake where the link leads"
     )]
     SymbolicLink { path: PathBuf },
+    #[error(
+        "{path} is no lake, and not empty (`{found}` is in it): give a new or an empty directory, or that of a lake, with --lake"
+    )]
+    Foreign { path: PathBuf, found: String },
     #[error("{path} is no lake: it has neither `bars` nor `state`; give the directory of a lake with --lake")]
     NoLake { path: PathBuf },
     #[error("the lake at {path} is in use by {holder}; stop that process or give another directory with --lake")]
@@ -123,6 +127,7 @@ impl StorageError {
             self,
             StorageError::NotADirectory { .. }
                 | StorageError::NoLake { .. }
+                | StorageError::Foreign { .. }
                 | StorageError::OtherIdentity { .. }
                 | StorageError::UnusablePlace { .. }
         )
@@ -151,8 +156,11 @@ impl StorageError {
     }
 }
 
-fn remedy(source: &io::Error) -> &'static str {
+fn remedy(action: Action, source: &io::Error) -> &'static str {
     match source.kind() {
+        io::ErrorKind::PermissionDenied if matches!(action, Action::Open | Action::Read | Action::List) => {
+            "; give this user the right to read there, or another directory with --lake"
+        }
         io::ErrorKind::PermissionDenied => {
             "; give this user the right to write there, or another directory with --lake"
         }

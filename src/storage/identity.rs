@@ -44,6 +44,16 @@ impl LakeIdentity {
         Self { group: kafka.group_id.clone(), cluster: cluster.to_owned(), layout }
     }
 
+    /// Of all fields, each with its length.
+    fn checksum(&self) -> u32 {
+        let mut crc = crc32fast::Hasher::new();
+        for field in [&self.group, &self.cluster, &self.layout] {
+            crc.update(&(field.len() as u64).to_le_bytes());
+            crc.update(field.as_bytes());
+        }
+        crc.finalize()
+    }
+
     /// What is not the same in `other`: its name, as it is here, as it is there.
     pub fn differences(&self, other: &Self) -> impl Iterator<Item = (&'static str, String, String)> {
         let pairs = [
@@ -61,6 +71,9 @@ impl LakeIdentity {
 #[derive(Serialize, Deserialize)]
 struct Recorded {
     format: u32,
+    /// CRC-32 of what follows, as [`LakeIdentity::checksum`] takes it; older lakes have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<u32>,
     #[serde(flatten)]
     identity: serde_json::Value,
 }
@@ -77,7 +90,12 @@ impl Lake {
         if recorded.format > parquet::FORMAT_VERSION {
             return Err(StorageError::Newer { path: self.store().locate(IDENTITY), version: recorded.format });
         }
-        serde_json::from_value(recorded.identity).map(Some).map_err(|error| self.bad_identity(error))
+        let identity: LakeIdentity =
+            serde_json::from_value(recorded.identity).map_err(|error| self.bad_identity(error))?;
+        if recorded.checksum.is_some_and(|checksum| checksum != identity.checksum()) {
+            return Err(self.bad_identity("its checksum is another one"));
+        }
+        Ok(Some(identity))
     }
 
     /// Records `ours` where nothing is recorded yet.
@@ -87,7 +105,8 @@ impl Lake {
     pub(super) fn check_identity(&self, ours: &LakeIdentity) -> Result<(), StorageError> {
         if !self.store().exists(IDENTITY)? {
             let identity = serde_json::to_value(ours).map_err(|error| self.bad_identity(error))?;
-            let recorded = Recorded { format: parquet::FORMAT_VERSION, identity };
+            let checksum = Some(ours.checksum());
+            let recorded = Recorded { format: parquet::FORMAT_VERSION, checksum, identity };
             let mut json = serde_json::to_vec_pretty(&recorded).map_err(|error| self.bad_identity(error))?;
             json.push(b'\n');
             // another first start may win; then its record is the one to compare with

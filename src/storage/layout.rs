@@ -22,6 +22,12 @@ pub const PUBLISH_LOCK: &str = "state/publish.lock";
 /// Files being written begin so; they never stand in a dataset.
 pub const TEMPORARY: &str = ".tmp-";
 
+/// Names in the lake's own directory that are nobody's business: hidden ones, and what file systems put there, unless they say that they hold
+/// rows. A lake may be a mount point, and a desktop leaves its notes in it.
+pub fn is_let_be(name: &str) -> bool {
+    (name.starts_with('.') || name == "lost+found") && !name.ends_with(PARQUET)
+}
+
 const PARQUET: &str = ".parquet";
 const QUARANTINED: &str = ".parquet.quarantined";
 const DATE: &str = "date=";

@@ -5,6 +5,8 @@
 //!   withdrawn, the partition's saved indicators dropped, and the entry is put aside as `<n>.parquet.quarantined`: the entry
 //!   before it says where to go on, and the log makes the rows again under a new number. The number stays taken. Where the log
 //!   cannot, or may end before it has, whoever takes the partition writes that into its next checkpoint.
+//!   Before anything is withdrawn it is asked whether it will go on so: a start that is refused leaves all as it was, for what a damaged
+//!   file held may still be had from its features, or from a backup.
 //! - **`bars/` holds a higher number than the chain** (somebody deleted from `state/`). The file is taken back into the chain,
 //!   for it carries its checkpoint; if it is unreadable, the partition is refused. Only the dates are listed that a later
 //!   commit can have: rows of a later commit end above the checkpoint's watermark. A partition without any entry has all dates
@@ -34,41 +36,67 @@ type Newest = Option<(CommitNumber, Commit)>;
 /// What the entries held that a taking has put aside, as far as their features told.
 pub(super) type Withdrawn = BTreeMap<CommitNumber, LostBars>;
 
+/// What is to be done about a chain whose newest entries are unreadable.
+struct Mending {
+    /// To be put aside, the newest first.
+    aside: Vec<Aside>,
+    /// What is the newest then.
+    newest: Newest,
+    /// Of that one, whose entry is to be restored from it.
+    copy: Option<Vec<u8>>,
+}
+
+/// An unreadable entry without a good copy.
+struct Aside {
+    number: CommitNumber,
+    reason: String,
+    files: Vec<BarsFile>,
+    /// What it held, as far as its features tell.
+    told: Option<LostBars>,
+}
+
 impl Lake {
-    /// The newest entry; the outer `None` when something was mended or has changed, and the chain is to be read again.
-    pub(super) fn newest_or_mend(
+    /// The newest entry; the outer `None` when something was mended or has changed, and the chain is to be read again. `start_from` is
+    /// asked before entries are put aside, with what would be the newest then.
+    pub(super) fn newest_or_mend<E: From<StorageError>>(
         &self,
         partition: &TopicPartition,
         names: &[EntryName],
         withdrawn: &mut Withdrawn,
-    ) -> Result<Option<Newest>, StorageError> {
+        start_from: &mut impl FnMut(Option<Checkpoint>, &[LostCommits]) -> Result<Checkpoint, E>,
+    ) -> Result<Option<Newest>, E> {
         let mut damaged = Vec::new();
         for number in valid(names).into_iter().rev() {
             match self.look_at_entry(partition, number)? {
                 None => return Ok(None),
                 Some(Ok(commit)) if damaged.is_empty() => return Ok(Some(Some((number, commit)))),
-                Some(Ok(_)) => {
-                    self.mend(partition, &damaged, withdrawn)?;
+                Some(Ok(commit)) => {
+                    let mending = self.mending(partition, damaged, Some((number, commit)))?;
+                    self.ask_and_mend(partition, names, mending, withdrawn, start_from)?;
                     return Ok(None);
                 }
                 Some(Err(Unreadable::Damaged(reason))) => damaged.push((number, reason)),
                 Some(Err(why)) => {
                     let path = self.store().locate(&layout::entry(partition, number));
-                    return Err(StorageError::unreadable(path, why));
+                    return Err(StorageError::unreadable(path, why).into());
                 }
             }
         }
         let taken: BTreeSet<u64> = names.iter().map(|name| name.number().0).collect();
         let nothing_removed = taken.iter().copied().eq(1..=taken.len() as u64);
-        if let Some((newest, reason)) = damaged.first() {
-            if nothing_removed {
-                self.mend(partition, &damaged, withdrawn)?;
-            } else if !self.restore(partition, *newest)? {
-                return Err(self.chain_lost(partition, reason));
-            }
-            return Ok(None);
+        let Some((newest, reason)) = damaged.first() else {
+            let lost = || self.chain_lost(partition, "all entries are quarantined").into();
+            return if nothing_removed { Ok(Some(None)) } else { Err(lost()) };
+        };
+        if nothing_removed {
+            let mending = self.mending(partition, damaged, None)?;
+            self.ask_and_mend(partition, names, mending, withdrawn, start_from)?;
+        } else if let Some((_, copy)) = self.copy_of(partition, *newest)? {
+            self.restore(partition, *newest, &copy)?;
+        } else {
+            return Err(self.chain_lost(partition, reason).into());
         }
-        if nothing_removed { Ok(Some(None)) } else { Err(self.chain_lost(partition, "all entries are quarantined")) }
+        Ok(None)
     }
 
     fn chain_lost(&self, partition: &TopicPartition, reason: &str) -> StorageError {
@@ -76,20 +104,58 @@ impl Lake {
         StorageError::ChainLost { path, reason: reason.to_owned() }
     }
 
-    /// Restores or puts aside unreadable entries, the newest first.
-    fn mend(
+    /// What is to be done about unreadable entries, given the newest first; `before`: the newest of the others.
+    fn mending(
         &self,
         partition: &TopicPartition,
-        damaged: &[(CommitNumber, String)],
-        withdrawn: &mut Withdrawn,
-    ) -> Result<(), StorageError> {
+        damaged: Vec<(CommitNumber, String)>,
+        before: Newest,
+    ) -> Result<Mending, StorageError> {
+        let mut aside = Vec::new();
         for (number, reason) in damaged {
-            if self.restore(partition, *number)? {
-                return Ok(());
+            if let Some((commit, bytes)) = self.copy_of(partition, number)? {
+                return Ok(Mending { aside, newest: Some((number, commit)), copy: Some(bytes) });
             }
+            let files = self.published(partition, number)?;
+            let mut told = None;
+            for file in &files {
+                told = told.or(self.told_by_features(file)?);
+            }
+            aside.push(Aside { number, reason, files, told });
+        }
+        Ok(Mending { aside, newest: before, copy: None })
+    }
+
+    fn ask_and_mend<E: From<StorageError>>(
+        &self,
+        partition: &TopicPartition,
+        names: &[EntryName],
+        mending: Mending,
+        withdrawn: &mut Withdrawn,
+        start_from: &mut impl FnMut(Option<Checkpoint>, &[LostCommits]) -> Result<Checkpoint, E>,
+    ) -> Result<(), E> {
+        if !mending.aside.is_empty() {
+            let told = mending.aside.iter().filter_map(|aside| Some((aside.number, aside.told.clone()?)));
+            withdrawn.extend(told);
+            let to_be_aside = |number| mending.aside.iter().any(|aside| aside.number == number);
+            let then: Vec<EntryName> = names
+                .iter()
+                .map(|name| match *name {
+                    EntryName::Entry(number) if to_be_aside(number) => EntryName::Quarantined(number),
+                    name => name,
+                })
+                .collect();
+            let lost = self.aside_since(partition, &then, mending.newest.as_ref(), withdrawn)?;
+            start_from(mending.newest.as_ref().map(|(_, commit)| commit.checkpoint.clone()), &lost)?;
+        }
+        Ok(self.mend(partition, mending)?)
+    }
+
+    /// Puts aside, the newest first, then restores.
+    fn mend(&self, partition: &TopicPartition, mending: Mending) -> Result<(), StorageError> {
+        for Aside { number, reason, files, .. } in &mending.aside {
             tracing::warn!(%partition, %number, reason, "unreadable entry put aside; its rows are made again from the log, if that still holds their ticks");
-            for file in self.published(partition, *number)? {
-                withdrawn.extend(self.told_by_features(&file)?.map(|bars| (*number, bars)));
+            for file in files {
                 // bars first: features are only published beside them
                 self.store().retract(&file.path(Dataset::Bars))?;
                 self.store().retract(&file.path(Dataset::Features))?;
@@ -99,7 +165,10 @@ impl Lake {
             let (from, to) = (layout::entry(partition, *number), layout::quarantined(partition, *number));
             self.store().set_aside(&from, &to)?;
         }
-        Ok(())
+        match (mending.newest, mending.copy) {
+            (Some((number, _)), Some(copy)) => self.restore(partition, number, &copy),
+            _ => Ok(()),
+        }
     }
 
     /// The bars of a commit, as its features still tell.
@@ -136,17 +205,26 @@ impl Lake {
         Ok(aside.into_iter().filter(|number| *number > since).map(lost).collect())
     }
 
-    /// Puts a good published copy in the place of an unreadable entry; whether there was one.
-    fn restore(&self, partition: &TopicPartition, number: CommitNumber) -> Result<bool, StorageError> {
+    /// A good published copy of a commit, with its bytes.
+    fn copy_of(
+        &self,
+        partition: &TopicPartition,
+        number: CommitNumber,
+    ) -> Result<Option<(Commit, Vec<u8>)>, StorageError> {
         for file in self.published(partition, number)? {
             let Some(Ok(bytes)) = self.bytes(&file.path(Dataset::Bars))? else { continue };
-            if decode_as(&bytes, partition, number).is_ok() {
-                self.store().replace(&layout::entry(partition, number), &bytes)?;
-                tracing::warn!(%partition, %number, "unreadable entry restored from its published copy");
-                return Ok(true);
+            if let Ok(commit) = decode_as(&bytes, partition, number) {
+                return Ok(Some((commit, bytes)));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// Puts a good published copy in the place of an unreadable entry.
+    fn restore(&self, partition: &TopicPartition, number: CommitNumber, copy: &[u8]) -> Result<(), StorageError> {
+        self.store().replace(&layout::entry(partition, number), copy)?;
+        tracing::warn!(%partition, %number, "unreadable entry restored from its published copy");
+        Ok(())
     }
 
     /// Where a commit stands in the datasets, whatever its date: one look a date.

@@ -32,7 +32,17 @@ enum Input {
 impl Program {
     /// `dir` is the working directory: without `--lake` the lake is `dir/lake`.
     pub fn new(dir: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stockstream"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_stockstream")), dir, arguments)
+    }
+
+    /// Started as by `nohup`: SIGHUP is ignored.
+    pub fn without_hangups(dir: &Path, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_stockstream")]);
+        Self::of(shell, dir, arguments)
+    }
+
+    fn of(mut command: Command, dir: &Path, arguments: &[&str]) -> Self {
         command.current_dir(dir).args(arguments);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STOCKSTREAM") {

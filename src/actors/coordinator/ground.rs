@@ -110,13 +110,14 @@ impl Ground {
         }
         Ok(())
     }
+}
 
-    /// # Errors
-    /// When somebody else reads in the group.
-    pub fn refuse_other_members(&self, settings: &Settings) -> Result<(), StartError> {
-        match self.topics(settings).group_members()? {
-            0 => Ok(()),
-            members => Err(StartError::GroupInUse { group: settings.kafka.group_id.clone(), members }),
-        }
+/// # Errors
+/// When somebody reads in the group on this cluster, or it cannot be asked.
+pub fn refuse_other_members(settings: &Settings) -> Result<(), StartError> {
+    let kafka = &settings.kafka;
+    match Topics::of_cluster(kafka, &kafka.bootstrap_servers).group_members()? {
+        0 => Ok(()),
+        members => Err(StartError::GroupInUse { group: kafka.group_id.clone(), members }),
     }
 }

@@ -72,6 +72,9 @@ impl Producers {
     /// Starts a stock beside the running ones, from the clock's now; `point` is for one that this process has not simulated yet.
     pub fn start(&mut self, ground: &Arc<Ground>, settings: &Settings, stock: &StockSettings, point: StartPoint) {
         let now = self.clock.now(self.wall.elapsed(), self.wall.now());
+        if self.clock.speed() != settings.producer.speed {
+            self.clock = self.clock.with_speed(self.wall.elapsed(), now, settings.producer.speed);
+        }
         let point = self.stopped.get(&stock.symbol).copied().map_or(point, StartPoint::after);
         let simulation = self.simulation(settings, stock, point, now);
         simulation.register();
@@ -101,11 +104,12 @@ impl Producers {
             Some(last) => TickSchedule::continued(last, point.closed_until, from, interval),
             None => TickSchedule::new(from.max(point.closed_until), interval),
         };
-        // A stock with a speed of its own leaves the common clock here.
-        let clock = if stock.speed == self.clock.speed() {
+        // A stock with a speed of its own leaves the common clock here, and one that had a higher one does not wait for it.
+        let reached = point.last.unwrap_or(EventTime::MIN);
+        let clock = if stock.speed == self.clock.speed() && reached <= self.clock.latest() {
             self.clock
         } else {
-            self.clock.with_speed(self.wall.elapsed(), stock.speed)
+            self.clock.with_speed(self.wall.elapsed(), reached, stock.speed)
         };
         Simulation {
             symbol: stock.symbol.clone(),

@@ -108,6 +108,28 @@ fn a_gap_is_recorded_and_reading_goes_on_where_the_log_begins() {
 }
 
 #[test]
+fn what_a_damaged_commit_held_is_lost_where_the_log_has_a_gap_and_is_made_again_where_it_has_none() {
+    use crate::market::lost_commits::LostBars;
+    use crate::market::symbol::Symbol;
+    let bars = LostBars::of([(Symbol::new("AAPL").unwrap(), EventTime::from_micros(0))]);
+    let aside = [LostCommits::of(CommitNumber(7), EventTime::from_micros(77), bars)];
+    let start = |log_start, on_gap| {
+        let rules = TakeRules { bars: rules(600), log: LogOfRun::Cluster { cluster: "one".into() }, on_gap };
+        start_from(&TopicPartition::new("t", 0), (Some(newest()), &aside), &rules, &bounds(log_start, 20))
+    };
+    let refused = start(12, OnGap::Stop).unwrap_err().to_string();
+    for said in ["commit 000000007 is damaged", "1 bar of AAPL", "from a backup", "3 of them in no commit that is left"]
+    {
+        assert!(refused.contains(said), "{said:?} is not in: {refused}");
+    }
+    let recorded = start(12, OnGap::Record).unwrap();
+    assert_eq!((recorded.lost, recorded.gaps.len()), (aside.to_vec(), 1));
+    for on_gap in [OnGap::Stop, OnGap::Record] {
+        assert_eq!(start(7, on_gap), Ok(newest()), "the log has all that is needed");
+    }
+}
+
+#[test]
 fn a_log_that_ends_below_the_cut_is_another_one_whatever_to_do_about_gaps() {
     for on_gap in [OnGap::Stop, OnGap::Record] {
         let refused = start_on(bounds(0, 8), Some(newest()), on_gap).unwrap_err().to_string();

@@ -231,7 +231,13 @@ impl ChainCheck<'_> {
         let path = entry_path(self.root, partition, number);
         let is_damaged = matches!(error, StorageError::Damaged { .. });
         let copy = if is_damaged { self.lake.good_copy(partition, number)? } else { None };
-        let remedy = if is_newest && copy.is_none() { Remedy::NextStart } else { Remedy::Repair };
+        let remedy = match &copy {
+            Some(_) => Remedy::Repair,
+            None if is_newest => Remedy::NextStart,
+            // Its public copy is the same file under another name: it held rows, and they are gone.
+            None if has_public_name(self.lake, partition, number)? => Remedy::RestoreOrReplay,
+            None => Remedy::Repair,
+        };
         let rows = copy.as_ref().and_then(|copy| {
             let content = self.lake.read_bars(&published(self.root, copy, Dataset::Bars)).ok().flatten()?;
             Held::in_bars(Witness::Copy, &content.bars)
@@ -250,6 +256,17 @@ impl ChainCheck<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a file of bars is published under this number, readable or not.
+fn has_public_name(lake: &Lake, partition: &TopicPartition, number: CommitNumber) -> Result<bool, StorageError> {
+    for date in lake.dates(Dataset::Bars)? {
+        let files = lake.files_of(Dataset::Bars, &date)?;
+        if files.iter().any(|file| file.commit().is_some_and(|(of, at)| of == *partition && at == number)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What was done about saved indicators that cannot be used.

@@ -8,7 +8,7 @@ use super::Findings;
 use super::chains::ChainSeen;
 use super::remedy::Remedy;
 use crate::market::checkpoint::TopicPartition;
-use crate::storage::{Lake, layout};
+use crate::storage::{Dataset, Lake, StorageError, layout};
 
 /// How many partitions without a chain are told.
 const LIMIT: usize = 1_000;
@@ -23,18 +23,26 @@ pub fn without_chain(lake: &Lake, chains: &BTreeMap<TopicPartition, ChainSeen>) 
 }
 
 /// Chains are looked at before: the record is made before the first of them is begun.
-pub fn check(lake: &Lake, root: &Path, chains: &BTreeMap<TopicPartition, ChainSeen>, findings: &mut Findings) {
+///
+/// # Errors
+/// When the bars' dates cannot be listed.
+pub fn check(
+    lake: &Lake,
+    root: &Path,
+    chains: &BTreeMap<TopicPartition, ChainSeen>,
+    findings: &mut Findings,
+) -> Result<(), StorageError> {
     let path = root.join(layout::IDENTITY);
     match lake.identity() {
         Ok(Some(_)) => {}
         Ok(None) => {
             let has_begun = chains.values().any(|chain| chain.horizon.0 > 0 || !chain.aside.is_empty());
-            if has_begun {
-                let problem =
-                    "is missing, and the lake has chains: nothing says which group, cluster and layout they are of";
+            if has_begun || !lake.dates(Dataset::Bars)?.is_empty() {
+                let problem = "is missing, and the lake has bars or chains: nothing says which group, cluster and layout they are of";
                 findings.of_file(&path, problem, Remedy::RestoreIdentity);
             }
         }
         Err(error) => findings.unreadable(&path, error, None, Remedy::RestoreIdentity),
     }
+    Ok(())
 }

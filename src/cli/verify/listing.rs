@@ -22,8 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The files of `state/` itself.
 const OF_STATE: [&str; 4] = [layout::IDENTITY, layout::OWNER_LOCK, layout::PRODUCERS_LOCK, layout::PUBLISH_LOCK];
 
-/// Looks at the names in the lake's own directory: those that are not known are findings. Hidden ones are not, and what file systems
-/// put there, unless their names say that they hold rows: a lake may be a mount point, and a desktop leaves its notes in it.
+/// Looks at the names in the lake's own directory: those that are not known are findings.
 ///
 /// # Errors
 /// When it cannot be listed.
@@ -31,8 +30,7 @@ pub fn root(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
     for (name, kind) in entries(root)? {
         let text = name.to_string_lossy();
         let is_ours = [Dataset::Bars.dir(), Dataset::Features.dir(), layout::STATE].contains(&&*text) && kind.is_dir();
-        let is_let_be = (text.starts_with('.') || text == "lost+found") && !text.ends_with(".parquet");
-        if !is_ours && !is_let_be {
+        if !is_ours && !layout::is_let_be(&text) {
             let problem = "does not belong here: only the directories `bars`, `features` and `state` do";
             findings.of_file(&root.join(&name), problem, Remedy::MoveOut);
         }

@@ -20,7 +20,7 @@ pub fn tell(root: &Path, partition: &TopicPartition, newest: &Checkpoint, findin
         };
         let (problem, remedy) = match lost.until {
             None => (
-                format!("{which} unreadable, and the log with its ticks has ended; lost with that: {lost}"),
+                format!("{which} unreadable, and the log has its ticks no more; lost with that: {lost}"),
                 Remedy::Restore,
             ),
             Some(_) => (

@@ -18,7 +18,7 @@ pub enum Remedy {
     MoveOneOut,
     /// What it held is nowhere in the lake.
     RestoreOrReplay,
-    /// What it held is nowhere in the lake, and the log that gave it has ended.
+    /// What it held is nowhere in the lake, and the log that gave it has ended, or lost it.
     Restore,
     /// The same, and the next start goes on without it.
     RestoreBeforeStart,
@@ -48,8 +48,8 @@ impl Remedy {
             }
             Self::RestoreOrReplay => "restore it from a backup; without one, replay the topic into another lake",
             Self::Restore => {
-                "only a backup of the lake has it: the log that it was made from has ended with its process (a file of ticks can be \
-                 replayed again, into another lake)"
+                "only a backup of the lake has it: the log has its ticks no more, for that has ended with its process, or the broker has \
+                 deleted them (a file of ticks can be replayed again, into another lake)"
             }
             Self::RestoreBeforeStart => {
                 "restore it from a backup, and before the next start: that goes on without it, and its bars are lost, for the log \

@@ -249,6 +249,16 @@ pub fn flip(path: &Path) {
     replace(path, &bytes);
 }
 
+/// Makes the lake another's, as a start on that would have recorded it.
+pub fn rewrite_identity(dir: &Path, from: &str, to: &str) {
+    let path = dir.join("state/lake.json");
+    let before = fs::read_to_string(&path).unwrap();
+    let after: String =
+        before.lines().filter(|line| !line.contains("checksum")).map(|line| line.replace(from, to) + "\n").collect();
+    assert!(after.contains(to), "{before}");
+    fs::write(path, after).unwrap();
+}
+
 /// Not into the same file: an entry of the chain may be another name of it.
 fn replace(path: &Path, bytes: &[u8]) {
     fs::remove_file(path).unwrap();

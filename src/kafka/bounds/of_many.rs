@@ -12,7 +12,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{MOMENT, TRY, is_missing};
+use super::{MOMENT, TRY, is_described, is_missing};
 use crate::kafka::client_log::QuietContext;
 use crate::kafka::source::LogBounds;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
@@ -70,7 +70,7 @@ fn ask_until(
                 }
             }
             // Of no partition is a leader known: of one, the topic's own description tells why.
-            Err(error) if is_missing(&error) => match is_there(deadline, consumer, first) {
+            Err(error) if is_missing(&error) => match is_described(deadline, consumer.client(), first) {
                 Ok(true) => reason = String::from("it has no leader"),
                 Ok(false) => {
                     let first = first.clone();
@@ -99,16 +99,6 @@ fn ask(
         list.add_partition_offset(topic, *partition, which)?;
     }
     consumer.offsets_for_times(list, TRY.min(left(deadline)))
-}
-
-fn is_there(
-    deadline: Instant,
-    consumer: &BaseConsumer<QuietContext>,
-    TopicPartition { topic, partition }: &TopicPartition,
-) -> KafkaResult<bool> {
-    let described = consumer.fetch_metadata(Some(topic), TRY.min(left(deadline)))?;
-    let mut partitions = described.topics().iter().flat_map(|topic| topic.partitions());
-    Ok(partitions.any(|described| described.id() == *partition))
 }
 
 enum Answer {

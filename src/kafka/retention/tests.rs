@@ -83,10 +83,10 @@ fn the_watch_asks_the_broker_and_ends_with_its_owner() {
 fn a_warning_is_not_repeated_at_once() {
     let near = look(&needed(1), |_| Ok((90, 1_000))).unwrap();
     let mut quiet_until = Instant::now();
-    say(&near, &mut quiet_until);
+    say(&near, &mut quiet_until, RAISE);
     let first = quiet_until;
     assert!(first > Instant::now());
-    say(&near, &mut quiet_until);
+    say(&near, &mut quiet_until, RAISE);
     assert_eq!(quiet_until, first);
 }
 

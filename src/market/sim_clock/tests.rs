@@ -77,6 +77,18 @@ fn a_wall_clock_set_forward_is_followed_at_speed() {
 }
 
 #[test]
+fn another_speed_goes_on_from_what_was_reached_by_whoever_was_faster() {
+    let mut common = SimClock::continued(wall(-DAY), 10.0);
+    let at = common.now(secs(60), wall(60));
+    let mut fast = common.with_speed(secs(60), at, 100.0);
+    let reached = fast.now(secs(70), wall(70));
+    assert_eq!(reached, at + Span::from_secs(1_000));
+    assert_eq!(common.now(secs(70), wall(70)), at + Span::from_secs(100));
+    let mut slow_again = common.with_speed(secs(70), reached, 10.0);
+    assert_eq!(slow_again.now(secs(71), wall(71)), reached + Span::from_secs(10));
+}
+
+#[test]
 fn the_wait_for_an_instant_counts_in_wall_time() {
     let mut clock = SimClock::continued(wall(-HOUR), 10.0);
     clock.now(secs(1), wall(1));

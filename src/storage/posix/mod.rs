@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::error::Action;
-use super::layout::{PUBLISH_LOCK, STATE, TEMPORARY};
+use super::layout::{self, PUBLISH_LOCK, STATE, TEMPORARY};
 use super::parquet::MOST_BYTES;
 use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
@@ -51,7 +51,10 @@ impl PosixStore {
     fn open_or_make(root: &Path, sharing: Sharing) -> Result<Self, StorageError> {
         match fs::metadata(root) {
             Ok(meta) if !meta.is_dir() => return Err(StorageError::NotADirectory { path: root.to_owned() }),
-            _ => make_dirs(root)?,
+            _ => {
+                make_dirs(root)?;
+                refuse_foreign(root)?;
+            }
         }
         for dir in [STATE, Dataset::Bars.dir(), Dataset::Features.dir()] {
             make_own_dirs(&root.join(dir))?;
@@ -238,6 +241,18 @@ impl Store for PosixStore {
             }
         }
         Ok(())
+    }
+}
+
+/// A directory in which somebody else has something, and nothing is ours, does not become a lake by a slip of the hand.
+fn refuse_foreign(root: &Path) -> Result<(), StorageError> {
+    let names = all_names(root)?;
+    let is_ours = |name: &String| [STATE, Dataset::Bars.dir(), Dataset::Features.dir()].contains(&name.as_str());
+    match names.iter().find(|name| !layout::is_let_be(name)) {
+        Some(found) if !names.iter().any(is_ours) => {
+            Err(StorageError::Foreign { path: root.to_owned(), found: found.clone() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -50,6 +50,22 @@ fn directories_and_files_are_closed_to_others() {
 }
 
 #[test]
+fn a_directory_of_somebody_else_does_not_become_a_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    for let_be in [".notes", "lost+found"] {
+        fs::create_dir(dir.path().join(let_be)).unwrap();
+    }
+    fs::write(dir.path().join("thesis.txt"), "x").unwrap();
+    let refused = PosixStore::open(dir.path(), Sharing::Shared).err().unwrap();
+    assert!(refused.is_wrong_place() && refused.to_string().contains("thesis.txt"), "{refused}");
+    assert!(!dir.path().join("state").exists());
+    fs::remove_file(dir.path().join("thesis.txt")).unwrap();
+    drop(store(dir.path()));
+    fs::write(dir.path().join("thesis.txt"), "x").unwrap();
+    store(dir.path());
+}
+
+#[test]
 fn a_lake_may_be_behind_a_link_but_has_none_inside() {
     let dir = tempfile::tempdir().unwrap();
     let (root, elsewhere) = (dir.path().join("lake"), dir.path().join("elsewhere"));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::sample::{apple, at_rest, flip, nth, others, set_aside};
+use super::super::sample::{apple, at_rest, flip, nth, others, rewrite_identity, set_aside};
 use super::{Report, repaired, report};
 use crate::cli::verify::remedy::Remedy;
 use crate::market::checkpoint::NextOffset;
@@ -11,11 +11,7 @@ use crate::market::lost_commits::LostCommits;
 use crate::storage::Dataset::Bars;
 
 fn make_embedded(dir: &Path) {
-    let identity = dir.join("state/lake.json");
-    let of_cluster = fs::read_to_string(&identity).unwrap();
-    let embedded = of_cluster.replace("\"log\"", "\"embedded\"");
-    assert_ne!(embedded, of_cluster);
-    fs::write(identity, embedded).unwrap();
+    rewrite_identity(dir, "\"log\"", "\"embedded\"");
 }
 
 #[test]

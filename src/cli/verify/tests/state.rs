@@ -119,9 +119,7 @@ fn partitions_without_a_chain_are_noted_where_the_lake_says_how_many_there_are()
     sample.commit(&sample::others(), &["IBM"], 0, Then::PublishFeatures);
     let dir = sample.stop();
     assert_eq!(report(dir.path()).without_chain, Vec::<String>::new());
-    let identity = dir.path().join("state/lake.json");
-    let recorded = fs::read_to_string(&identity).unwrap();
-    fs::write(&identity, recorded.replace("\"keyed\"", "\"keyed, 4 partitions\"")).unwrap();
+    sample::rewrite_identity(dir.path(), "\"keyed\"", "\"keyed, 4 partitions\"");
     let found = report(dir.path());
     assert_eq!(found.without_chain, ["ticks-0", "ticks-2", "ticks-3"]);
     assert!(found.sound, "they may not have been taken yet: {found}");
@@ -195,6 +193,15 @@ fn an_unreadable_identity_is_found(#[case] content: &str) {
         &[&["state/lake.json: is not readable as the lake's identity: ", "restore it from a copy"]],
     );
     assert_eq!(remedies(dir.path()), [Remedy::RestoreIdentity]);
+}
+
+#[test]
+fn an_identity_of_which_a_bit_flipped_is_found() {
+    let dir = at_rest();
+    let identity = dir.path().join("state/lake.json");
+    let text = fs::read_to_string(&identity).unwrap();
+    fs::write(&identity, text.replacen("keyed", "keyee", 1)).unwrap();
+    assert_found(dir.path(), &[&["state/lake.json: is not readable as the lake's identity: its checksum"]]);
 }
 
 #[test]
