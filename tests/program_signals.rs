@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::{Pid, Signal, kill_process};
-use support::lake::{bars, count_of};
-use support::program::{Program, Running};
+use support::lake::{bars, checkpoints, count_of};
+use support::program::{PATIENCE, Program, Running};
+use support::skip::skipped;
 use tempfile::TempDir;
 
 /// The disk takes longer than any test waits.
@@ -112,6 +113,33 @@ fn the_terminal_may_be_closed_and_nohup_is_heeded() {
     kept.until("it goes on", || count_of(&lake, "AAPL") >= wanted);
     kept.signal(Signal::INT);
     assert_eq!(kept.end().summary().open, 0);
+}
+
+/// `script` gives the program a terminal of its own, which goes with it.
+#[test]
+fn a_terminal_that_is_gone_stops_no_drain() {
+    let dir = TempDir::new().unwrap();
+    let lake = dir.path().join("lake");
+    let command = format!("{} run", env!("CARGO_BIN_EXE_stockstream"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).current_dir(dir.path());
+    let mut script = match script.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+        Ok(script) => script,
+        Err(error) => return skipped(&format!("no `script` that gives a terminal: {error}")),
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        while !holds() {
+            assert!(Instant::now() < deadline, "in vain: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until("it has bars", &|| count_of(&lake, "AAPL") > 2);
+    script.kill().unwrap();
+    script.wait().unwrap();
+    until("the lake is free", &|| Program::new(dir.path(), &["verify", "--repair"]).run().code == Some(0));
+    let open: Vec<u64> = checkpoints(&lake).values().map(|checkpoint| checkpoint.open_ticks).collect();
+    assert_eq!(open, vec![0; 4], "it has drained: no window is open");
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::messages::replay::ReplayPublished;
 use crate::messages::stocks::FollowStocks;
 use crate::settings::{KafkaMode, Settings};
 
-pub use ground::{Ground, StartError, refuse_other_members};
+pub use ground::{Ground, StartError, bounds_on_cluster, refuse_other_members};
 use job::Ending;
 pub use job::{Finished, Job, run_job};
 use producers::Producers;

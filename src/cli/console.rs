@@ -2,11 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use indicatif::MultiProgress;
-use rustix::termios::tcgetwinsize;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::terminal::{self, Terminal};
 use crate::settings::{LogFormat, LogSettings};
 
 /// Whoever writes to stderr. Clones share it.
@@ -19,7 +19,13 @@ pub struct Console {
 impl Console {
     /// Redraws in place if stderr is a terminal.
     pub fn new() -> Self {
-        Self { bars: MultiProgress::new(), live: io::stderr().is_terminal() }
+        let live = io::stderr().is_terminal();
+        let target = if live {
+            ProgressDrawTarget::term_like(Box::new(Terminal::default()))
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
     /// Whether lines can be redrawn in place.
@@ -29,10 +35,7 @@ impl Console {
 
     /// Columns of the terminal at this moment. Where there is none nothing needs to fit.
     pub fn width(&self) -> usize {
-        match tcgetwinsize(io::stderr()) {
-            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-            _ => usize::MAX,
-        }
+        terminal::size().map_or(usize::MAX, |size| usize::from(size.ws_col))
     }
 
     pub fn bars(&self) -> &MultiProgress {
@@ -45,8 +48,7 @@ impl Console {
     }
 
     fn write(&self, text: &[u8]) {
-        // A closed stderr is no reason to stop working.
-        let write = || drop(io::stderr().write_all(text));
+        let write = || terminal::write(text);
         if self.live { self.bars.suspend(write) } else { write() }
     }
 

@@ -10,6 +10,7 @@ mod replay;
 mod run;
 pub mod show;
 mod signals;
+mod terminal;
 mod ticks_file;
 pub mod verify;
 

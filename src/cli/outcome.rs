@@ -4,6 +4,7 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::terminal;
 use crate::actors::coordinator::StartError;
 use crate::storage::StorageError;
 
@@ -75,7 +76,7 @@ impl Outcome {
             Self::Failed(message) => (1, message),
             Self::Usage(message) => (2, message),
         };
-        eprintln!("error: {message}");
+        terminal::write(format!("error: {message}\n").as_bytes());
         ExitCode::from(code)
     }
 }

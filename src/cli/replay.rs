@@ -13,10 +13,9 @@ use super::outcome::{Outcome, WrongInput};
 use super::run::{End, Prepared, conclude, prepare, supervise};
 use super::settings_for_lake;
 use super::ticks_file::TicksFile;
-use crate::actors::coordinator::{Job, refuse_other_members};
+use crate::actors::coordinator::{Job, bounds_on_cluster, refuse_other_members};
 use crate::actors::replay_producer::ReplayRate;
 use crate::kafka::route::partition_of;
-use crate::kafka::tail::bounds_of;
 use crate::market::checkpoint::{NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::watermark::Watermark;
@@ -126,7 +125,7 @@ fn refuse_unfinished(settings: &Settings) -> Result<()> {
     let kafka = &settings.kafka;
     let lake = Lake::open_read_only(&settings.lake.dir).ok();
     let partitions = settings.symbols().map(|symbol| partition_of(kafka, &symbol)).collect();
-    for (partition, log) in bounds_of(kafka, &kafka.bootstrap_servers, &partitions)? {
+    for (partition, log) in bounds_on_cluster(settings, &partitions)? {
         let newest = lake.as_ref().and_then(|lake| lake.newest_checkpoint(&partition).ok().flatten());
         let (cut, open) = newest.map_or((NextOffset(0), 0), |newest| (newest.cut, newest.open_ticks));
         let unread = log.end.0 - cut.max(log.start).0;

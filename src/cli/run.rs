@@ -15,6 +15,7 @@ use super::live_view::live_feed;
 use super::outcome::{Outcome, print};
 use super::settings_for_lake;
 use super::signals::{self, FirstSignal};
+use super::terminal;
 use crate::actors::coordinator::{
     Coordinator, Finished, Ground, Job, Reload, SettingsFilesChanged, StartError, Stop, first_turn, run_job,
 };
@@ -174,7 +175,7 @@ pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome 
             (u64::MAX, "none is well-formed"),
         ];
         let (_, why) = why[why.iter().position(|(ticks, _)| *ticks > 0).unwrap_or(0)];
-        eprintln!("note: no tick counted; {why}");
+        terminal::write(format!("note: no tick counted; {why}\n").as_bytes());
     }
     let outcome = failure.map_or(Outcome::Done, Outcome::Failed);
     if common.json {

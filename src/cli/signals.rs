@@ -11,6 +11,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::terminal;
+
 /// Ended by a second signal.
 const INTERRUPTED: i32 = 130;
 
@@ -52,9 +54,11 @@ fn hear(runtime: &Runtime, mut signals: Signals, first: oneshot::Sender<()>) {
     runtime.block_on(signals.next());
     // Whoever waited for it may have ended by himself.
     let _told = first.send(());
+    // A terminal that goes may say so more than once, and nobody is in a hurry then.
+    signals.hangup = None;
     runtime.block_on(signals.next());
-    eprintln!(
-        "ended by a second signal; what is committed is right; the rest is read again from a cluster, and gone with the embedded broker"
+    terminal::write(
+        b"ended by a second signal; what is committed is right; the rest is read again from a cluster, and gone with the embedded broker\n",
     );
     std::process::exit(INTERRUPTED);
 }

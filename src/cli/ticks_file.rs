@@ -94,7 +94,7 @@ impl TicksFile {
         if symbols.is_empty() {
             let reason = first_other.or(first_malformed).map_or_else(String::new, |reason| format!("{reason}; "));
             bail!(
-                "no tick of a stock in {} ({}): {reason}each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
+                "no tick in {} ({}): {reason}each line must be `timestamp,symbol,price[,volume]`, such as `2025-05-14 15:30:00,AAPL,211.45`",
                 self.name.display(),
                 counted(lines, "line")
             );

@@ -1,5 +1,6 @@
 //! What the actors stand on: the lake, the broker and the clients, opened and checked before any actor starts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tracing::info;
@@ -10,7 +11,10 @@ use crate::kafka::client::ClientError;
 use crate::kafka::dead_letters::DeadLetters;
 use crate::kafka::embedded::{EmbeddedBroker, EmbeddedError};
 use crate::kafka::publisher::Publisher;
+use crate::kafka::source::LogBounds;
+use crate::kafka::tail::bounds_of;
 use crate::kafka::topics::{Topics, TopicsError};
+use crate::market::checkpoint::TopicPartition;
 use crate::market::symbol::Symbol;
 use crate::settings::{KafkaMode, Layout, Settings};
 use crate::storage::{Lake, LakeIdentity, Sharing, StorageError};
@@ -110,6 +114,20 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// Where the logs of these partitions begin and end, of those that this cluster has.
+///
+/// # Errors
+/// When no broker answers.
+pub fn bounds_on_cluster(
+    settings: &Settings,
+    partitions: &BTreeSet<TopicPartition>,
+) -> Result<BTreeMap<TopicPartition, LogBounds>, StartError> {
+    let kafka = &settings.kafka;
+    // The greeting says best why a broker lets nobody in.
+    Topics::of_cluster(kafka, &kafka.bootstrap_servers).cluster_id()?;
+    Ok(bounds_of(kafka, &kafka.bootstrap_servers, partitions)?)
 }
 
 /// # Errors

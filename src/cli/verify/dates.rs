@@ -17,6 +17,7 @@ use super::remedy::Remedy;
 use super::repair::Repairs;
 use super::{Findings, Report, bars, features, listing};
 use crate::indicators::feature_row::FeatureRow;
+use crate::market::bar::Bar;
 use crate::market::checkpoint::{CommitNumber, TopicPartition};
 use crate::storage::reader::PublishedBars;
 use crate::storage::{BarsFile, Dataset, Lake, StorageError};
@@ -231,6 +232,18 @@ impl<'a> Walk<'a> {
         let path = self.path(file, Dataset::Bars);
         let mut faults = RowFaults::default();
         bars::check(&content.bars, &file.date, &content.checkpoint, &mut faults);
+        if faults.has(Rule::Date)
+            && let Some(home) = self.stands_at_home(file, &content.bars)
+        {
+            let problem = format!(
+                "is not of the directory's date {}, but a copy of {} (as may be the features beside it): readers have its bars twice",
+                file.date,
+                home.display()
+            );
+            let first = content.bars.first().map(|bar| (bar.symbol.clone(), bar.window_start));
+            learnt.findings.of_row(&path, problem, first.as_ref(), Remedy::MoveOut);
+            return Ok(());
+        }
         let mut expected = Vec::new();
         // rows of another date are not in their turn: only where they stand is told
         if !faults.has(Rule::Date) {
@@ -276,6 +289,13 @@ impl<'a> Walk<'a> {
             repairs.did(&path, "computed again from the bars");
         }
         Ok(())
+    }
+
+    /// Where the same bars stand under the date that they are of.
+    fn stands_at_home(&self, file: &BarsFile, bars: &[Bar]) -> Option<PathBuf> {
+        let home = BarsFile { date: bars.first()?.window_start.date(), ..file.clone() };
+        let found = self.lake.read_bars(&published(self.root, &home, Dataset::Bars)).ok().flatten()?;
+        (home.date != file.date && found.bars[..] == *bars).then(|| self.path(&home, Dataset::Bars))
     }
 
     fn path(&self, file: &BarsFile, dataset: Dataset) -> PathBuf {

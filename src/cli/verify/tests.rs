@@ -245,7 +245,12 @@ fn bars_of_another_date_are_found() {
     }
     assert_found(
         dir.path(),
-        &[&["bars/date=2025-05-14/", "AAPL at 2025-05-13T22:30", "is not of the directory's date"]],
+        &[&[
+            "bars/date=2025-05-14/",
+            "AAPL at 2025-05-13T22:30",
+            "is not of the directory's date",
+            "twice; move it out",
+        ]],
     );
 }
 
