@@ -6,5 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, and most of each would stay empty: without them a drain takes half the memory and no more processor, and
+    // the slowest commits a third of the time (docs/PERFORMANCE.md). A kernel that does not know them has none to give.
+    let _unknown_there = rustix::thread::disable_transparent_huge_pages(true);
     stockstream::cli::main()
 }

@@ -168,7 +168,7 @@ fn f13_a_damaged_commit_behind_a_gap_is_left_as_it_is_or_recorded_as_lost() {
     for arguments in [["verify"].as_slice(), &["verify", "--repair"]] {
         let found = overflowing.flow.program(arguments).run();
         assert_eq!(found.code, Some(3), "{found:?}");
-        assert!(found.stdout.contains("lost with that: ") && found.stdout.contains("AAPL"), "{found:?}");
+        assert!(found.stdout.contains("lost with that, ") && found.stdout.contains("AAPL"), "{found:?}");
     }
 }
 

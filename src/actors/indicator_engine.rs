@@ -43,6 +43,8 @@ struct Tracked {
     restore: RestoreIndicators,
     /// The disk has refused, and will be tried again.
     was_refused: bool,
+    /// When it is to go on.
+    timer: Option<SpawnHandle>,
 }
 
 /// Go on with what is waiting.
@@ -67,7 +69,7 @@ impl IndicatorEngine {
             Ok(Err(error)) if error.is_retriable() => {
                 warn!(%error, "features not possible now, nothing is lost; trying again in {RETRY:?}");
                 tracked.was_refused = true;
-                ctx.notify_later(PublishOn(partition.clone(), tracked.restore.epoch), RETRY);
+                tracked.go_on_after(RETRY, ctx);
             }
             Ok(Err(error)) => self.give_up(partition, RestartReason::Storage(error.to_string())),
             Err(panic) => self.give_up(partition, panic),
@@ -76,7 +78,7 @@ impl IndicatorEngine {
 
     fn restore(&self, restore: &RestoreIndicators) -> Result<Tracked, StorageError> {
         let flow = FeatureFlow::restore(&self.lake, &restore.partition)?;
-        Ok(Tracked { flow, restore: restore.clone(), was_refused: false })
+        Ok(Tracked { flow, restore: restore.clone(), was_refused: false, timer: None })
     }
 
     /// What was being computed is made from the lake again when the partition has restarted.
@@ -91,6 +93,14 @@ impl IndicatorEngine {
 }
 
 impl Tracked {
+    /// And not at the time that was set before.
+    fn go_on_after(&mut self, pause: Duration, ctx: &mut Context<IndicatorEngine>) {
+        let go_on = PublishOn(self.restore.partition.clone(), self.restore.epoch);
+        if let Some(before) = self.timer.replace(ctx.notify_later(go_on, pause)) {
+            ctx.cancel_future(before);
+        }
+    }
+
     /// Publishes what waits and reports how far that came.
     fn publish_all(&mut self, outputs: &EngineOutputs) -> Result<(), StorageError> {
         self.was_refused = false;
@@ -159,9 +169,7 @@ impl Handler<BarsCommitted> for IndicatorEngine {
         });
         match computed {
             Ok(_) if tracked.was_refused => {}
-            Ok(true) => {
-                ctx.notify_later(PublishOn(partition.clone(), committed.epoch), AFTER_BARS);
-            }
+            Ok(true) => tracked.go_on_after(AFTER_BARS, ctx),
             // It commits again before that: it is catching up, and would wait for its features.
             Ok(false) => self.publish_on(partition, ctx),
             Err(panic) => self.give_up(partition, panic),

@@ -178,7 +178,7 @@ fn of_topic(found: &FoundLog, mut checkpoint: Checkpoint) -> Checkpoint {
 fn of_aside(aside: &[LostCommits]) -> String {
     let damaged = |lost: &LostCommits| {
         format!(
-            "commit {} is damaged, and the log cannot give all of it again ({lost}): restore its files from a backup; without it ",
+            "commit {} is damaged, and the log cannot give all of it again ({lost}): restore its files from a backup, unless they have been put aside before; without it ",
             lost.last
         )
     };

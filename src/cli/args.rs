@@ -32,7 +32,7 @@ pub enum Command {
     ///
     /// Starts a simulated producer for every stock of the settings (unless `producer.enabled = false`), reads the ticks back from
     /// Kafka, and commits bars and features. Edit a settings file to add, remove or change stocks while it runs. Ctrl-C, SIGTERM or a
-    /// closed terminal drains and prints a summary; a second one ends at once (the lake is right either way).
+    /// closed terminal drains and prints a summary; a second signal ends at once (the lake is right either way).
     #[command(after_help = "Examples:
   stockstream run --for 10m
   stockstream run --settings mine.toml --lake /data/lake

@@ -9,6 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::terminal::{self, Terminal};
 use crate::settings::{LogFormat, LogSettings};
 
+/// At most so often: a view of many lines is drawn whole each time that one of them changes.
+const DRAWS_A_SECOND: u8 = 20;
+
 /// Whoever writes to stderr. Clones share it.
 #[derive(Clone)]
 pub struct Console {
@@ -21,7 +24,7 @@ impl Console {
     pub fn new() -> Self {
         let live = io::stderr().is_terminal();
         let target = if live {
-            ProgressDrawTarget::term_like(Box::new(Terminal::default()))
+            ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::default()), DRAWS_A_SECOND)
         } else {
             ProgressDrawTarget::hidden()
         };

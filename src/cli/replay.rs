@@ -16,10 +16,10 @@ use super::ticks_file::TicksFile;
 use crate::actors::coordinator::{Job, bounds_on_cluster, refuse_other_members};
 use crate::actors::replay_producer::ReplayRate;
 use crate::kafka::route::partition_of;
-use crate::market::checkpoint::{NextOffset, TopicPartition};
+use crate::market::checkpoint::{Checkpoint, NextOffset, TopicPartition};
 use crate::market::symbol::Symbol;
 use crate::market::watermark::Watermark;
-use crate::settings::{KafkaMode, Settings, StockSettings};
+use crate::settings::{KafkaMode, Layout, Settings, StockSettings};
 use crate::storage::Lake;
 use crate::words::counted;
 
@@ -93,8 +93,12 @@ fn stocks_and_file(name: &Path, settings: &mut Settings, chosen: Chosen) -> Resu
 
 /// A file of which no tick could count would only leave late ticks in the topics of the lake, and close the windows that a run has open
 /// there.
-fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile) -> Result<()> {
-    let passed = passed(settings);
+fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile, lake: &InLake) -> Result<()> {
+    let with_watermark = |symbol: Symbol| {
+        let newest = lake.newest.get(&partition_of(&settings.kafka, &symbol));
+        (symbol, newest.map_or(Watermark::START, |newest| Watermark::restored(newest.watermark)))
+    };
+    let passed: BTreeMap<Symbol, Watermark> = settings.symbols().map(with_watermark).collect();
     let window = settings.market.rules.window;
     let (mut newest_late, mut is_all_late) = (None, true);
     file.each_tick(|tick| match passed.get(tick.symbol) {
@@ -121,18 +125,22 @@ fn refuse_passed(settings: &Settings, name: &Path, file: &TicksFile) -> Result<(
 }
 
 /// What is in the topics and in no bar yet would be closed with the file, or, of a replay that was interrupted, be there twice.
-fn refuse_unfinished(settings: &Settings) -> Result<()> {
-    let kafka = &settings.kafka;
-    let lake = Lake::open_read_only(&settings.lake.dir).ok();
-    let partitions = settings.symbols().map(|symbol| partition_of(kafka, &symbol)).collect();
-    for (partition, log) in bounds_on_cluster(settings, &partitions)? {
-        let newest = lake.as_ref().and_then(|lake| lake.newest_checkpoint(&partition).ok().flatten());
+fn refuse_unfinished(settings: &Settings, lake: &InLake) -> Result<()> {
+    let partitions = partitions(settings);
+    let (cluster, logs) = bounds_on_cluster(settings, &partitions)?;
+    // What is wrong with the lake is for the start to say, or to mend.
+    if lake.cluster.as_ref().is_some_and(|of| *of != cluster) {
+        return Ok(());
+    }
+    for (partition, log) in logs.into_iter().filter(|(partition, _)| !lake.unreadable.contains(partition)) {
+        let newest = lake.newest.get(&partition);
         let (cut, open) = newest.map_or((NextOffset(0), 0), |newest| (newest.cut, newest.open_ticks));
         let unread = log.end.0 - cut.max(log.start).0;
         if unread > 0 || open > 0 {
             bail!(WrongInput(anyhow!(
-                "{partition} has {} that the lake {} has not read and {} in windows that are open there, of an interrupted replay perhaps, which \
-                 cannot go on: this file would mix with them, or be there twice; give it a lake, topics and a group of its own ({OF_ITS_OWN})",
+                "{partition} has {} that the lake {} has not read and {} in windows that are open there, of a run, or of a replay that was \
+                 interrupted and cannot go on: this file would mix with them, or be there twice; give it a lake, topics and a group of its \
+                 own ({OF_ITS_OWN})",
                 counted(unread.max(0), "record"),
                 settings.lake.dir.display(),
                 counted(open, "tick"),
@@ -142,20 +150,41 @@ fn refuse_unfinished(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// How far the lake is with each stock. What of it cannot be read is for the start to say.
-fn passed(settings: &Settings) -> BTreeMap<Symbol, Watermark> {
-    let lake = Lake::open_read_only(&settings.lake.dir).ok();
-    let watermark_of = |partition: &TopicPartition| {
-        let newest = lake.as_ref().and_then(|lake| lake.newest_checkpoint(partition).ok().flatten());
-        newest.map_or(Watermark::START, |newest| Watermark::restored(newest.watermark))
-    };
-    let mut of_partitions = BTreeMap::new();
-    let with_watermark = |symbol: Symbol| {
-        let partition = partition_of(&settings.kafka, &symbol);
-        let watermark = *of_partitions.entry(partition).or_insert_with_key(watermark_of);
-        (symbol, watermark)
-    };
-    settings.symbols().map(with_watermark).collect()
+/// All that a replay reads to the end: of a keyed topic not only where its stocks are.
+fn partitions(settings: &Settings) -> BTreeSet<TopicPartition> {
+    let kafka = &settings.kafka;
+    match kafka.layout {
+        Layout::PerStock => settings.symbols().map(|symbol| partition_of(kafka, &symbol)).collect(),
+        Layout::Keyed => (0..kafka.partitions).map(|number| TopicPartition::new(&kafka.topic, number)).collect(),
+    }
+}
+
+/// How far the lake is with the partitions of a replay.
+#[derive(Default)]
+struct InLake {
+    /// Of which cluster its offsets are; `None` where there is none yet, or it does not say.
+    cluster: Option<String>,
+    newest: BTreeMap<TopicPartition, Checkpoint>,
+    /// Whose newest commit is damaged.
+    unreadable: BTreeSet<TopicPartition>,
+}
+
+impl InLake {
+    /// What of it cannot be read is for the start to say.
+    fn of(settings: &Settings) -> Self {
+        let Ok(lake) = Lake::open_read_only(&settings.lake.dir) else { return Self::default() };
+        let cluster = lake.identity().ok().flatten().map(|identity| identity.cluster);
+        let mut this = Self { cluster, ..Self::default() };
+        for partition in partitions(settings) {
+            let top = lake.entries(&partition).map(|entries| entries.last().copied());
+            match top.and_then(|top| top.map(|top| lake.read_entry(&partition, top)).transpose()) {
+                Ok(Some(commit)) => _ = this.newest.insert(partition, commit.checkpoint),
+                Ok(None) => {}
+                Err(_) => _ = this.unreadable.insert(partition),
+            }
+        }
+        this
+    }
 }
 
 fn prepare_replay(mut settings: Settings, name: &Path, chosen: Chosen, rate: ReplayRate) -> Result<Prepared> {
@@ -163,8 +192,9 @@ fn prepare_replay(mut settings: Settings, name: &Path, chosen: Chosen, rate: Rep
     info!(file = %name.display(), "looking through the file");
     let file = stocks_and_file(name, &mut settings, chosen).map_err(WrongInput)?;
     if settings.kafka.mode == KafkaMode::Cluster {
-        refuse_passed(&settings, name, &file).map_err(WrongInput)?;
-        refuse_unfinished(&settings)?;
+        let lake = InLake::of(&settings);
+        refuse_passed(&settings, name, &file, &lake).map_err(WrongInput)?;
+        refuse_unfinished(&settings, &lake)?;
         refuse_other_members(&settings)?;
     }
     let lines = file.lines()?;

@@ -14,7 +14,7 @@ pub struct Terminal(Mutex<Vec<u8>>);
 
 /// Rows and columns of the terminal at this moment; `None` where there is none.
 pub fn size() -> Option<Winsize> {
-    tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0)
+    tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)
 }
 
 /// Writes to stderr; whether somebody reads it does not matter.

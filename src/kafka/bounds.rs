@@ -52,11 +52,12 @@ pub(super) fn fetch_if_there(
     client: &Client<QuietContext>,
     partition: &TopicPartition,
 ) -> KafkaResult<Option<LogBounds>> {
-    let is_final = |error: &KafkaError| is_missing(error) && is_described(deadline, client, partition) == Ok(false);
-    match ask_until(deadline, client, partition, is_final) {
-        Err(error) if is_final(&error) => Ok(None),
-        bounds => bounds.map(Some),
-    }
+    let mut is_told_missing = false;
+    let bounds = ask_until(deadline, client, partition, |error| {
+        is_told_missing = is_missing(error) && is_described(deadline, client, partition) == Ok(false);
+        is_told_missing
+    });
+    if is_told_missing { Ok(None) } else { bounds.map(Some) }
 }
 
 /// Whether the brokers describe the topic with this partition.
@@ -75,7 +76,7 @@ fn ask_until(
     deadline: Instant,
     client: &Client<QuietContext>,
     TopicPartition { topic, partition }: &TopicPartition,
-    is_final: impl Fn(&KafkaError) -> bool,
+    mut is_final: impl FnMut(&KafkaError) -> bool,
 ) -> KafkaResult<LogBounds> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).clamp(MOMENT, TRY);

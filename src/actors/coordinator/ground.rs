@@ -116,18 +116,18 @@ impl Ground {
     }
 }
 
-/// Where the logs of these partitions begin and end, of those that this cluster has.
+/// The cluster's id, and where the logs of these partitions begin and end, of those that it has.
 ///
 /// # Errors
 /// When no broker answers.
 pub fn bounds_on_cluster(
     settings: &Settings,
     partitions: &BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, LogBounds>, StartError> {
+) -> Result<(String, BTreeMap<TopicPartition, LogBounds>), StartError> {
     let kafka = &settings.kafka;
     // The greeting says best why a broker lets nobody in.
-    Topics::of_cluster(kafka, &kafka.bootstrap_servers).cluster_id()?;
-    Ok(bounds_of(kafka, &kafka.bootstrap_servers, partitions)?)
+    let cluster = Topics::of_cluster(kafka, &kafka.bootstrap_servers).cluster_id()?;
+    Ok((cluster, bounds_of(kafka, &kafka.bootstrap_servers, partitions)?))
 }
 
 /// # Errors

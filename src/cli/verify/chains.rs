@@ -97,6 +97,7 @@ impl ChainCheck<'_> {
         let mut seen =
             ChainSeen { horizon, newest: None, newest_ticks: 0, unpublished: false, indicators, aside: Vec::new() };
         let mut cuts: Vec<(CommitNumber, LogIdentity, NextOffset)> = Vec::new();
+        let damaged_top = self.damaged_top(partition, &entries)?;
         for number in entries {
             let path = entry_path(self.root, partition, number);
             let commit = match self.lake.read_entry(partition, number) {
@@ -104,7 +105,7 @@ impl ChainCheck<'_> {
                 // removed since it was listed: its bars and features are published, the walk comes to them
                 Err(StorageError::Missing { .. }) => continue,
                 Err(error) => {
-                    self.unreadable_entry((partition, number), error, number == horizon)?;
+                    self.unreadable_entry((partition, number), error, damaged_top.is_some_and(|from| number >= from))?;
                     continue;
                 }
             };
@@ -123,6 +124,22 @@ impl ChainCheck<'_> {
         let in_doubt = aside.filter(|number| !losses::is_told(seen.newest.as_ref(), *number));
         seen.aside = in_doubt.map(|number| Aside { number, is_behind: is_behind(number, &cuts, horizon) }).collect();
         Ok(seen)
+    }
+
+    /// The lowest of the newest entries that are all damaged: the next start mends them together.
+    fn damaged_top(
+        &self,
+        partition: &TopicPartition,
+        entries: &[CommitNumber],
+    ) -> Result<Option<CommitNumber>, StorageError> {
+        let mut from = None;
+        for number in entries.iter().rev() {
+            match self.lake.read_entry(partition, *number) {
+                Err(StorageError::Damaged { .. }) => from = Some(*number),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        Ok(from)
     }
 
     /// Compares an entry with its public copy; whether there is one, or none is needed.

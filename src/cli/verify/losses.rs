@@ -20,7 +20,9 @@ pub fn tell(root: &Path, partition: &TopicPartition, newest: &Checkpoint, findin
         };
         let (problem, remedy) = match lost.until {
             None => (
-                format!("{which} unreadable, and the log has its ticks no more; lost with that: {lost}"),
+                format!(
+                    "{which} unreadable, and the log has ended or lost its ticks; lost with that, but for what the rest of the log gave again: {lost}"
+                ),
                 Remedy::Restore,
             ),
             Some(_) => (

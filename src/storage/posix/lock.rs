@@ -91,7 +91,7 @@ pub(super) fn open_lock_file(path: &Path) -> Result<File, StorageError> {
         Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Err(StorageError::SymbolicLink { path: path.to_owned() })
         }
-        opened => opened.map_err(failed(Action::Open, path)),
+        opened => opened.map_err(failed(Action::Lock, path)),
     }
 }
 

@@ -3,7 +3,8 @@
 //! - A file is written as `.tmp-<unique>` inside `state/`, never in a dataset. Its writer holds a lock on it, so that others can
 //!   tell a dead writer's file from a living one's.
 //! - After a failed fsync the kernel may have marked the pages clean: the file is dropped, and a retry writes a new one.
-//! - A date directory may stand where it does by an exchange that nobody has made durable: its parent is synced every time.
+//! - A date directory may stand where it does by an exchange, or a making, that nobody has made durable: its parent is synced when this store
+//!   sees that very directory there for the first time.
 
 mod dirs;
 mod lock;
@@ -11,9 +12,11 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::Action;
 use super::layout::{self, PUBLISH_LOCK, STATE, TEMPORARY};
@@ -27,6 +30,9 @@ pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::Temporary;
 pub(in crate::storage) use temporary::is_abandoned;
 
+/// How many date directories are remembered: those in use are one or two in each dataset.
+const SETTLED_DATES: usize = 16;
+
 /// Group members may read.
 const FILE_MODE: u32 = 0o640;
 
@@ -35,6 +41,8 @@ pub struct PosixStore {
     root: PathBuf,
     /// Which directory it was when it was opened for writing.
     opened: Option<DirId>,
+    /// The date directories that stand durably where they do, a few.
+    settled_dates: Mutex<HashMap<PathBuf, DirId>>,
     /// Held as long as the store lives.
     _owner: Option<File>,
 }
@@ -62,7 +70,7 @@ impl PosixStore {
         // another process may have made them a moment ago, and died before this
         sync_dir(root)?;
         let owner = lock::take_owner_lock(root, sharing)?;
-        Ok(Self { root: root.to_owned(), opened: dir_id(root)?, _owner: Some(owner) })
+        Ok(Self { root: root.to_owned(), opened: dir_id(root)?, settled_dates: Mutex::default(), _owner: Some(owner) })
     }
 
     /// Without locks; nothing may be written through it.
@@ -79,7 +87,7 @@ impl PosixStore {
             return Err(StorageError::NotADirectory { path: root.to_owned() });
         }
         if is_dir(&root.join(Dataset::Bars.dir()))? || is_dir(&root.join(STATE))? {
-            return Ok(Self { root: root.to_owned(), opened: None, _owner: None });
+            return Ok(Self { root: root.to_owned(), opened: None, settled_dates: Mutex::default(), _owner: None });
         }
         Err(StorageError::NoLake { path: root.to_owned() })
     }
@@ -109,7 +117,21 @@ impl PosixStore {
     fn sync_public(&self, path: &Path) -> Result<(), StorageError> {
         let date = parent(path);
         sync_dir(date)?;
-        sync_dir(parent(date))
+        let Some(id) = dir_id(date)? else { return sync_dir(parent(date)) };
+        if self.settled_dates().get(date) == Some(&id) {
+            return Ok(());
+        }
+        sync_dir(parent(date))?;
+        let mut settled = self.settled_dates();
+        if settled.len() >= SETTLED_DATES {
+            settled.clear();
+        }
+        settled.insert(date.to_owned(), id);
+        Ok(())
+    }
+
+    fn settled_dates(&self) -> MutexGuard<'_, HashMap<PathBuf, DirId>> {
+        self.settled_dates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
