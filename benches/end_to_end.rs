@@ -30,10 +30,6 @@ use support::own_kafka::OwnKafka;
 use support::replayed_file::replay;
 use support::work::Universe;
 
-/// The program's own.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Few enough for the embedded broker to keep all of them.
 const SMOKE_TICKS: usize = 40_000;
 

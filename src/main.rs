@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+/// Also of the Kafka client, which is written in C: it allocates each record in one thread, and frees it in another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -44,11 +44,19 @@ pub(super) fn all_names(dir: &Path) -> Result<Vec<String>, StorageError> {
     Ok(names)
 }
 
+/// Who made a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// We have, now, and it is durable in its parent.
+    Now,
+    Before,
+}
+
 /// Makes the directory and what is missing above it, each durable in its parent.
-pub(super) fn make_dirs(dir: &Path) -> Result<(), StorageError> {
+pub(super) fn make_dirs(dir: &Path) -> Result<Made, StorageError> {
     match DirBuilder::new().mode(DIR_MODE).create(dir) {
-        Ok(()) => sync_dir(parent(dir)),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Ok(()) => sync_dir(parent(dir)).map(|()| Made::Now),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(Made::Before),
         Err(e) if e.kind() == ErrorKind::NotFound && !parent(dir).as_os_str().is_empty() && !parent(dir).exists() => {
             make_dirs(parent(dir))?;
             make_dirs(dir)
@@ -58,9 +66,9 @@ pub(super) fn make_dirs(dir: &Path) -> Result<(), StorageError> {
 }
 
 /// The same inside the lake, where nothing may lead out of it.
-pub(super) fn make_own_dirs(dir: &Path) -> Result<(), StorageError> {
-    make_dirs(dir)?;
-    refuse_link(dir)
+pub(super) fn make_own_dirs(dir: &Path) -> Result<Made, StorageError> {
+    let made = make_dirs(dir)?;
+    refuse_link(dir).map(|()| made)
 }
 
 /// A link inside a lake would lead out of it.

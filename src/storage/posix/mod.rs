@@ -4,7 +4,7 @@
 //!   tell a dead writer's file from a living one's.
 //! - After a failed fsync the kernel may have marked the pages clean: the file is dropped, and a retry writes a new one.
 //! - A date directory may stand where it does by an exchange, or a making, that nobody has made durable: its parent is synced when this store
-//!   sees that very directory there for the first time.
+//!   makes it, or sees that very directory there for the first time.
 
 mod dirs;
 mod lock;
@@ -25,7 +25,7 @@ use super::store::{Beside, Publish, Put, Store};
 use super::{Dataset, Sharing, StorageError};
 use crate::bounded_file::{self, Links};
 use crate::fail_points::Place;
-use dirs::{DirId, all_names, dir_id, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
+use dirs::{DirId, Made, all_names, dir_id, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
 pub use lock::{ProducersLock, Simulating, take_producers_lock};
 use temporary::Temporary;
 pub(in crate::storage) use temporary::is_abandoned;
@@ -117,17 +117,31 @@ impl PosixStore {
     fn sync_public(&self, path: &Path) -> Result<(), StorageError> {
         let date = parent(path);
         sync_dir(date)?;
-        let Some(id) = dir_id(date)? else { return sync_dir(parent(date)) };
-        if self.settled_dates().get(date) == Some(&id) {
+        let id = dir_id(date)?;
+        if id.is_some() && self.settled_dates().get(date).copied() == id {
             return Ok(());
         }
         sync_dir(parent(date))?;
+        self.remember_settled(date, id);
+        Ok(())
+    }
+
+    /// Makes the date directory of a public file where it is missing.
+    fn make_date(&self, path: &Path) -> Result<(), StorageError> {
+        let date = parent(path);
+        if make_own_dirs(date)? == Made::Now {
+            self.remember_settled(date, dir_id(date)?);
+        }
+        Ok(())
+    }
+
+    fn remember_settled(&self, date: &Path, id: Option<DirId>) {
+        let Some(id) = id else { return };
         let mut settled = self.settled_dates();
         if settled.len() >= SETTLED_DATES {
             settled.clear();
         }
         settled.insert(date.to_owned(), id);
-        Ok(())
     }
 
     fn settled_dates(&self) -> MutexGuard<'_, HashMap<PathBuf, DirId>> {
@@ -213,7 +227,7 @@ impl Store for PosixStore {
         self.must_be_here()?;
         let (from, to) = (self.at(from), self.at(to));
         let _lock = self.lock_shared()?;
-        make_own_dirs(parent(&to))?;
+        self.make_date(&to)?;
         match fs::hard_link(&from, &to) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -234,7 +248,7 @@ impl Store for PosixStore {
         if !self.exists(beside)? {
             return Ok(Beside::Gone);
         }
-        make_own_dirs(parent(&to))?;
+        self.make_date(&to)?;
         let outcome = match fs::hard_link(&temporary.path, &to) {
             Ok(()) => Beside::Done,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Beside::AlreadyThere,
