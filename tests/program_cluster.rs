@@ -13,7 +13,7 @@ use support::flow::{Flow, PARTITIONS, PER_STOCK};
 use support::lake::{bars, commits};
 use support::oracle::Counts;
 use support::program::Summary;
-use support::ticks::{Recipe, Ticks};
+use support::ticks::{Recipe, STOCKS, Ticks};
 
 #[track_caller]
 fn assert_all_read(summary: &Summary, counts: &Counts) {
@@ -134,6 +134,19 @@ fn a_file_that_the_lake_has_passed_is_not_published_into_its_topics() {
     replay(&ticks.lines).refused(2, &["0 records", "in windows that are open", "--lake", "kafka.group_id"]);
     flow.publish(&ticks.lines[..10]);
     replay(&ticks.lines).refused(2, &["that the lake", "has not read"]);
+}
+
+/// At its end a replay closes the windows of all partitions of a keyed topic.
+#[test]
+fn a_replay_is_refused_for_what_stocks_that_are_not_in_its_file_have_open() {
+    let flow = Flow::new(true, "");
+    let line = |symbol: &str| format!("2025-05-13 22:00:00,{symbol},1").into_bytes();
+    let of_first = flow.partition_of(&line(STOCKS[0])).1;
+    let elsewhere = STOCKS.iter().find(|symbol| flow.partition_of(&line(symbol)).1 != of_first);
+    flow.publish(&[line(STOCKS[0])]);
+    assert_eq!(flow.until_end().open, 1);
+    std::fs::write(flow.dir.path().join("ticks.csv"), line(elsewhere.expect("not all are in one partition"))).unwrap();
+    flow.program(&["replay", "ticks.csv"]).run().refused(2, &["1 tick in windows that are open", "kafka.group_id"]);
 }
 
 #[test]
