@@ -44,17 +44,13 @@ impl From<anyhow::Error> for Outcome {
         if error.downcast_ref::<io::Error>().is_some_and(is_closed) {
             return Self::Done;
         }
-        let of_lake = match error.downcast_ref::<StartError>() {
-            Some(StartError::Lake(of_lake)) => Some(of_lake),
-            _ => error.downcast_ref::<StorageError>(),
+        let is_wrong_input = match error.downcast_ref::<StartError>() {
+            Some(StartError::Lake(of_lake)) => of_lake.is_wrong_place(),
+            Some(StartError::GroupInUse { .. }) => true,
+            _ => error.is::<WrongInput>() || error.downcast_ref().is_some_and(StorageError::is_wrong_place),
         };
-        let group_in_use = matches!(error.downcast_ref::<StartError>(), Some(StartError::GroupInUse { .. }));
         let message = told(&error);
-        if error.is::<WrongInput>() || group_in_use || of_lake.is_some_and(StorageError::is_wrong_place) {
-            Self::Usage(message)
-        } else {
-            Self::Failed(message)
-        }
+        if is_wrong_input { Self::Usage(message) } else { Self::Failed(message) }
     }
 }
 

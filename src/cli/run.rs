@@ -168,13 +168,14 @@ pub fn conclude(common: &Common, finished: anyhow::Result<Finished>) -> Outcome 
     };
     let Finished { summary, replayed, failure } = finished;
     if replayed.as_ref().is_some_and(|file| file.complete && file.published > 0) && summary.in_bars == 0 {
-        let why = [
-            (summary.late, "the lake has passed the time of the file: give it a lake of its own (--lake)"),
-            (summary.future, "the file is of a time to come"),
-            (summary.unknown, "none of its stocks was asked for: look at --symbols"),
-            (u64::MAX, "none is well-formed"),
-        ];
-        let (_, why) = why[why.iter().position(|(ticks, _)| *ticks > 0).unwrap_or(0)];
+        let why = match summary {
+            RunSummary { late: 1.., .. } => {
+                "the lake has passed the time of the file: give it a lake of its own (--lake)"
+            }
+            RunSummary { future: 1.., .. } => "the file is of a time to come",
+            RunSummary { unknown: 1.., .. } => "none of its stocks was asked for: look at --symbols",
+            _ => "none is well-formed",
+        };
         terminal::write(format!("note: no tick counted; {why}\n").as_bytes());
     }
     let outcome = failure.map_or(Outcome::Done, Outcome::Failed);

@@ -31,6 +31,12 @@ pub enum TailError {
     Client(#[from] ClientError),
 }
 
+impl From<Untold> for TailError {
+    fn from(Untold { partition, reason }: Untold) -> Self {
+        Self::NoAnswer { partition, reason }
+    }
+}
+
 /// Gives the payloads of the newest records of each of these partitions to `sink`, oldest first: at most `max_records`, none of an empty or
 /// missing one. Blocks, up to ten seconds. Joins no group and commits nothing.
 ///
@@ -54,8 +60,7 @@ pub fn read_tails(
         .ok_or_else(|| ClientError::Creation(String::from("the consumer has no group: set kafka.group_id")))?;
     // Its end takes as long as all that is done here.
     let native = EndsAside::new(native);
-    let bounds = fetch_those_there(deadline, native.consumer(), partitions)
-        .map_err(|Untold { partition, reason }| TailError::NoAnswer { partition, reason })?;
+    let bounds = fetch_those_there(deadline, native.consumer(), partitions)?;
     let max_records = i64::try_from(max_records).unwrap_or(i64::MAX);
     let mut unread = Unread::default();
     for (partition, bounds) in bounds {
@@ -94,8 +99,7 @@ pub fn bounds_of(
     let config = client::consumer_config(settings, bootstrap);
     let asking: BaseConsumer<QuietContext> = client::create(&config, QuietContext::default())?;
     let asking = EndsAside::new(asking);
-    fetch_those_there(Instant::now() + PATIENCE, &asking, partitions)
-        .map_err(|Untold { partition, reason }| TailError::NoAnswer { partition, reason })
+    Ok(fetch_those_there(Instant::now() + PATIENCE, &asking, partitions)?)
 }
 
 /// Partitions whose ends have not been reached yet, by topic and number. Empty ones never are in it: a fetch that holds them too would

@@ -22,6 +22,9 @@ pub const PUBLISH_LOCK: &str = "state/publish.lock";
 /// Files being written begin so; they never stand in a dataset.
 pub const TEMPORARY: &str = ".tmp-";
 
+/// All that a lake's own directory holds.
+pub const DIRS: [&str; 3] = [STATE, Dataset::Bars.dir(), Dataset::Features.dir()];
+
 /// Names in the lake's own directory that are nobody's business: hidden ones, and what file systems put there, unless they say that they hold
 /// rows. A lake may be a mount point, and a desktop leaves its notes in it.
 pub fn is_let_be(name: &str) -> bool {
@@ -41,7 +44,7 @@ pub enum Dataset {
 
 impl Dataset {
     /// The name of its directory.
-    pub fn dir(self) -> &'static str {
+    pub const fn dir(self) -> &'static str {
         match self {
             Dataset::Bars => "bars",
             Dataset::Features => "features",

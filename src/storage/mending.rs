@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lake::{Lake, decode_as, valid};
 use super::layout::{self, BarsFile, Dataset, EntryName};
 use super::parquet::{self, Unreadable};
+use super::repair::GoodCopy;
 use super::{StorageError, store::Put};
 use crate::market::checkpoint::{Checkpoint, Commit, CommitNumber, TopicPartition};
 use crate::market::lost_commits::{LostBars, LostCommits};
@@ -91,8 +92,8 @@ impl Lake {
         if nothing_removed {
             let mending = self.mending(partition, damaged, None)?;
             self.ask_and_mend(partition, names, mending, withdrawn, start_from)?;
-        } else if let Some((_, copy)) = self.copy_of(partition, *newest)? {
-            self.restore(partition, *newest, &copy)?;
+        } else if let Some(copy) = self.good_copy(partition, *newest)? {
+            self.restore(partition, *newest, &copy.bytes)?;
         } else {
             return Err(self.chain_lost(partition, reason).into());
         }
@@ -113,7 +114,7 @@ impl Lake {
     ) -> Result<Mending, StorageError> {
         let mut aside = Vec::new();
         for (number, reason) in damaged {
-            if let Some((commit, bytes)) = self.copy_of(partition, number)? {
+            if let Some(GoodCopy { commit, bytes, .. }) = self.good_copy(partition, number)? {
                 return Ok(Mending { aside, newest: Some((number, commit)), copy: Some(bytes) });
             }
             let files = self.published(partition, number)?;
@@ -203,21 +204,6 @@ impl Lake {
         let watermark = newest.map_or(EventTime::MIN, |(_, commit)| commit.checkpoint.watermark);
         let lost = |number: CommitNumber| LostCommits::of(number, watermark, withdrawn.get(&number).cloned());
         Ok(aside.into_iter().filter(|number| *number > since).map(lost).collect())
-    }
-
-    /// A good published copy of a commit, with its bytes.
-    fn copy_of(
-        &self,
-        partition: &TopicPartition,
-        number: CommitNumber,
-    ) -> Result<Option<(Commit, Vec<u8>)>, StorageError> {
-        for file in self.published(partition, number)? {
-            let Some(Ok(bytes)) = self.bytes(&file.path(Dataset::Bars))? else { continue };
-            if let Ok(commit) = decode_as(&bytes, partition, number) {
-                return Ok(Some((commit, bytes)));
-            }
-        }
-        Ok(None)
     }
 
     /// Puts a good published copy in the place of an unreadable entry.

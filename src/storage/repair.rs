@@ -24,6 +24,14 @@ pub enum SavedIndicators {
     Good(IndicatorState),
 }
 
+/// A commit as it is published, readable and whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoodCopy {
+    pub file: BarsFile,
+    pub commit: Commit,
+    pub bytes: Vec<u8>,
+}
+
 /// Whether nobody writes this temporary file any more.
 ///
 /// # Errors
@@ -89,12 +97,12 @@ impl Lake {
         &self,
         partition: &TopicPartition,
         number: CommitNumber,
-    ) -> Result<Option<BarsFile>, StorageError> {
+    ) -> Result<Option<GoodCopy>, StorageError> {
         for date in self.dates(Dataset::Bars)? {
             let file = BarsFile { partition: partition.clone(), number, date };
-            let bytes = self.bytes(&file.path(Dataset::Bars))?.and_then(Result::ok);
-            if bytes.is_some_and(|bytes| decode_as(&bytes, partition, number).is_ok()) {
-                return Ok(Some(file));
+            let Some(Ok(bytes)) = self.bytes(&file.path(Dataset::Bars))? else { continue };
+            if let Ok(commit) = decode_as(&bytes, partition, number) {
+                return Ok(Some(GoodCopy { file, commit, bytes }));
             }
         }
         Ok(None)
@@ -231,7 +239,7 @@ mod tests {
         let number = *lake.entries(&partition()).unwrap().last().unwrap();
         let entry = entry_path(dir.path(), number.0);
         let bytes = fs::read(&entry).unwrap();
-        let copy = lake.good_copy(&partition(), number).unwrap().unwrap();
+        let copy = lake.good_copy(&partition(), number).unwrap().unwrap().file;
 
         fs::remove_file(&entry).unwrap();
         lake.restore_entry(&copy).unwrap();

@@ -97,15 +97,15 @@ impl ChainCheck<'_> {
         let mut seen =
             ChainSeen { horizon, newest: None, newest_ticks: 0, unpublished: false, indicators, aside: Vec::new() };
         let mut cuts: Vec<(CommitNumber, LogIdentity, NextOffset)> = Vec::new();
-        let damaged_top = self.damaged_top(partition, &entries)?;
-        for number in entries {
+        for (at, number) in entries.iter().copied().enumerate() {
             let path = entry_path(self.root, partition, number);
             let commit = match self.lake.read_entry(partition, number) {
                 Ok(commit) => commit,
                 // removed since it was listed: its bars and features are published, the walk comes to them
                 Err(StorageError::Missing { .. }) => continue,
                 Err(error) => {
-                    self.unreadable_entry((partition, number), error, damaged_top.is_some_and(|from| number >= from))?;
+                    let is_on_top = self.are_damaged(partition, &entries[at + 1..]);
+                    self.unreadable_entry((partition, number), error, is_on_top)?;
                     continue;
                 }
             };
@@ -126,20 +126,10 @@ impl ChainCheck<'_> {
         Ok(seen)
     }
 
-    /// The lowest of the newest entries that are all damaged: the next start mends them together.
-    fn damaged_top(
-        &self,
-        partition: &TopicPartition,
-        entries: &[CommitNumber],
-    ) -> Result<Option<CommitNumber>, StorageError> {
-        let mut from = None;
-        for number in entries.iter().rev() {
-            match self.lake.read_entry(partition, *number) {
-                Err(StorageError::Damaged { .. }) => from = Some(*number),
-                Ok(_) | Err(_) => break,
-            }
-        }
-        Ok(from)
+    /// Whether all of these are: the next start mends the newest that are damaged together.
+    fn are_damaged(&self, partition: &TopicPartition, entries: &[CommitNumber]) -> bool {
+        let is_damaged = |number| matches!(self.lake.read_entry(partition, number), Err(StorageError::Damaged { .. }));
+        entries.iter().copied().all(is_damaged)
     }
 
     /// Compares an entry with its public copy; whether there is one, or none is needed.
@@ -207,7 +197,7 @@ impl ChainCheck<'_> {
         public: &PublishedFile,
         held: Option<&Held>,
     ) -> Result<bool, StorageError> {
-        let copy = self.lake.good_copy(&file.partition, file.number)?;
+        let copy = self.lake.good_copy(&file.partition, file.number)?.map(|copy| copy.file);
         let Some(other) = copy.filter(|other| other.date != file.date) else { return Ok(false) };
         let problem =
             format!("is missing, and {} has its name: move that here, or out of the lake", other.path(Dataset::Bars));
@@ -247,7 +237,7 @@ impl ChainCheck<'_> {
     ) -> Result<(), StorageError> {
         let path = entry_path(self.root, partition, number);
         let is_damaged = matches!(error, StorageError::Damaged { .. });
-        let copy = if is_damaged { self.lake.good_copy(partition, number)? } else { None };
+        let copy = if is_damaged { self.lake.good_copy(partition, number)?.map(|copy| copy.file) } else { None };
         let remedy = match &copy {
             Some(_) => Remedy::Repair,
             None if is_newest => Remedy::NextStart,

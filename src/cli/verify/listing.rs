@@ -29,7 +29,7 @@ const OF_STATE: [&str; 4] = [layout::IDENTITY, layout::OWNER_LOCK, layout::PRODU
 pub fn root(root: &Path, findings: &mut Findings) -> anyhow::Result<()> {
     for (name, kind) in entries(root)? {
         let text = name.to_string_lossy();
-        let is_ours = [Dataset::Bars.dir(), Dataset::Features.dir(), layout::STATE].contains(&&*text) && kind.is_dir();
+        let is_ours = layout::DIRS.contains(&&*text) && kind.is_dir();
         if !is_ours && !layout::is_let_be(&text) {
             let problem = "does not belong here: only the directories `bars`, `features` and `state` do";
             findings.of_file(&root.join(&name), problem, Remedy::MoveOut);

@@ -8,15 +8,14 @@
 
 mod dirs;
 mod lock;
+mod settled_dates;
 mod temporary;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::Action;
 use super::layout::{self, PUBLISH_LOCK, STATE, TEMPORARY};
@@ -27,11 +26,9 @@ use crate::bounded_file::{self, Links};
 use crate::fail_points::Place;
 use dirs::{DirId, Made, all_names, dir_id, make_dirs, make_own_dirs, parent, refuse_link, sync_dir};
 pub use lock::{ProducersLock, Simulating, take_producers_lock};
+use settled_dates::SettledDates;
 use temporary::Temporary;
 pub(in crate::storage) use temporary::is_abandoned;
-
-/// How many date directories are remembered: those in use are one or two in each dataset.
-const SETTLED_DATES: usize = 16;
 
 /// Group members may read.
 const FILE_MODE: u32 = 0o640;
@@ -41,8 +38,7 @@ pub struct PosixStore {
     root: PathBuf,
     /// Which directory it was when it was opened for writing.
     opened: Option<DirId>,
-    /// The date directories that stand durably where they do, a few.
-    settled_dates: Mutex<HashMap<PathBuf, DirId>>,
+    settled_dates: SettledDates,
     /// Held as long as the store lives.
     _owner: Option<File>,
 }
@@ -64,13 +60,18 @@ impl PosixStore {
                 refuse_foreign(root)?;
             }
         }
-        for dir in [STATE, Dataset::Bars.dir(), Dataset::Features.dir()] {
+        for dir in layout::DIRS {
             make_own_dirs(&root.join(dir))?;
         }
         // another process may have made them a moment ago, and died before this
         sync_dir(root)?;
         let owner = lock::take_owner_lock(root, sharing)?;
-        Ok(Self { root: root.to_owned(), opened: dir_id(root)?, settled_dates: Mutex::default(), _owner: Some(owner) })
+        Ok(Self {
+            root: root.to_owned(),
+            opened: dir_id(root)?,
+            settled_dates: SettledDates::default(),
+            _owner: Some(owner),
+        })
     }
 
     /// Without locks; nothing may be written through it.
@@ -87,7 +88,12 @@ impl PosixStore {
             return Err(StorageError::NotADirectory { path: root.to_owned() });
         }
         if is_dir(&root.join(Dataset::Bars.dir()))? || is_dir(&root.join(STATE))? {
-            return Ok(Self { root: root.to_owned(), opened: None, settled_dates: Mutex::default(), _owner: None });
+            return Ok(Self {
+                root: root.to_owned(),
+                opened: None,
+                settled_dates: SettledDates::default(),
+                _owner: None,
+            });
         }
         Err(StorageError::NoLake { path: root.to_owned() })
     }
@@ -118,11 +124,10 @@ impl PosixStore {
         let date = parent(path);
         sync_dir(date)?;
         let id = dir_id(date)?;
-        if id.is_some() && self.settled_dates().get(date).copied() == id {
-            return Ok(());
+        if !self.settled_dates.contain(date, id) {
+            sync_dir(parent(date))?;
+            self.settled_dates.add(date, id);
         }
-        sync_dir(parent(date))?;
-        self.remember_settled(date, id);
         Ok(())
     }
 
@@ -130,22 +135,9 @@ impl PosixStore {
     fn make_date(&self, path: &Path) -> Result<(), StorageError> {
         let date = parent(path);
         if make_own_dirs(date)? == Made::Now {
-            self.remember_settled(date, dir_id(date)?);
+            self.settled_dates.add(date, dir_id(date)?);
         }
         Ok(())
-    }
-
-    fn remember_settled(&self, date: &Path, id: Option<DirId>) {
-        let Some(id) = id else { return };
-        let mut settled = self.settled_dates();
-        if settled.len() >= SETTLED_DATES {
-            settled.clear();
-        }
-        settled.insert(date.to_owned(), id);
-    }
-
-    fn settled_dates(&self) -> MutexGuard<'_, HashMap<PathBuf, DirId>> {
-        self.settled_dates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -283,9 +275,8 @@ impl Store for PosixStore {
 /// A directory in which somebody else has something, and nothing is ours, does not become a lake by a slip of the hand.
 fn refuse_foreign(root: &Path) -> Result<(), StorageError> {
     let names = all_names(root)?;
-    let is_ours = |name: &String| [STATE, Dataset::Bars.dir(), Dataset::Features.dir()].contains(&name.as_str());
     match names.iter().find(|name| !layout::is_let_be(name)) {
-        Some(found) if !names.iter().any(is_ours) => {
+        Some(found) if !names.iter().any(|name| layout::DIRS.contains(&name.as_str())) => {
             Err(StorageError::Foreign { path: root.to_owned(), found: found.clone() })
         }
         _ => Ok(()),

@@ -22,7 +22,7 @@ impl ChainCheck<'_> {
             let path = entry_path(self.root, partition, first);
             let mut copies = Vec::new();
             for number in (first.0..=last.0).take(HOLE_LIMIT) {
-                copies.extend(self.lake.good_copy(partition, CommitNumber(number))?);
+                copies.extend(self.lake.good_copy(partition, CommitNumber(number))?.map(|copy| copy.file));
             }
             let remedy = if copies.is_empty() { Remedy::NextCommits } else { Remedy::Repair };
             let up_to = if first == last { String::new() } else { format!(", and so are those up to {last}") };
